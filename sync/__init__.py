@@ -1,0 +1,1 @@
+"""sync: nodes, nodesets and Syncthing. May import tagfs, never shell."""

@@ -1,0 +1,75 @@
+"""A change under way: what commands and the mount use to state facts.
+
+Made by `Store.act`, alive only inside it: the store's lock is held, the index is caught
+up, and `view` sees every fact stated so far in earlier actions. Facts are stamped as
+they are stated, each after all that was known about its file or tag; they reach the
+ledger together when the function given to `act` returns, or not at all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tagfs.fact import Fact, encode_fact
+from tagfs.glossary import SET_THING, TAG_THING, Thing
+from tagfs.guid import Guid
+from tagfs.index.apply import Applier
+from tagfs.index.read import View
+from tagfs.merge import FileState
+from tagfs.stamp import Clock, when_of
+
+
+class Change:
+    """Statements of one action. See the module."""
+
+    def __init__(self, applier: Applier, clock: Clock, wall_ms: int, node: Guid, action: str | None, undoes: str | None) -> None:
+        self.view: View = applier.view
+        self.wall_ms = wall_ms
+        self.node = node
+        self.action = action
+        self.undoes = undoes
+        self.lines: list[tuple[str, bytes]] = []
+        self.facts: list[Fact] = []
+        self._applier = applier
+        self._clock = clock
+
+    def state(self, guid: str) -> FileState:
+        """What is known of a file, with what this change stated so far. Not to be altered."""
+        return self._applier.entry(guid).state
+
+    def state_at(self, ordinal: int) -> FileState:
+        """The same by ordinal, as results of queries give them."""
+        return self._applier.entry_at(ordinal).state
+
+    def thing(self, kind: str, text: str) -> Thing:
+        """What is known of a tag, node, saved query or nodeset."""
+        return self._applier.thing(kind, text)
+
+    def about_file(self, guid: str, **statements: Any) -> Fact:
+        """State something about a file: keywords are the fields of `Fact`."""
+        newest = self._applier.entry(guid).state.newest()
+        return self._state(when_of(newest) if newest else 0, file=guid, **statements)
+
+    def about_tag(self, tag: str, **statements: Any) -> Fact:
+        """State something about a tag."""
+        newest = self._applier.thing(TAG_THING, tag).newest
+        return self._state(when_of(newest) if newest else 0, tag=tag, **statements)
+
+    def about(self, subject: str, kind: str, text: str, **statements: Any) -> Fact:
+        """State something about a node, saved query or set: `subject` is the field of `Fact`, `kind` its thing."""
+        newest = self._applier.thing(kind, text).newest
+        return self._state(when_of(newest) if newest else 0, **{subject: text}, **statements)
+
+    def new_set(self, set_id: str, label: str, nodes: list[str]) -> Fact:
+        """State that a nodeset has its folder under this label."""
+        return self.about("set", SET_THING, set_id, label=label, nodes=nodes)
+
+    def _state(self, after: int, **fields: Any) -> Fact:
+        at = self._clock.tick(self.wall_ms, after)
+        if self.action is None:
+            self.action = at
+        fact = Fact(at=at, by=self.node, action=self.action, undoes=self.undoes, **fields)
+        self._applier.add(fact, None)
+        self.facts.append(fact)
+        self.lines.append((at, encode_fact(fact)))
+        return fact

@@ -1,0 +1,238 @@
+"""Facts: one line of a ledger, as text and as a value.
+
+A line is a JSON object. `at` and `by` say when and by whom; `action` names the action
+of a person it belongs to; one more key says what it is about, and the others state
+something about that:
+
+    {"at":…,"by":…,"action":…,"file":GUID,"made":{…},"content":{…},"tag":[…],"holds":{…}}
+    {"at":…,"by":…,"tag":"jazz","implies":["music"]}
+    {"at":…,"by":…,"node":GUID,"alias":"laptop"}
+    {"at":…,"by":…,"saved":"evening","query":"music+-loud"}
+    {"at":…,"by":…,"set":"lsd-…","label":"laptop","nodes":[GUID]}
+
+Several statements about one subject at one stamp may share a line (the birth of a file
+does: its name, content, tags and placement are one line, half the size of four).
+Unknown keys and unknown subjects are no error: the line stays in its ledger, is passed
+on as it is, and an older lyts simply does not act on it.
+
+`parse_fact` trusts nothing: what it returns has the right shapes throughout.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tagfs.errors import PeerDataError
+from tagfs.guid import is_guid
+from tagfs.stamp import is_stamp
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is set aside unread; the longest we write (notes) is far shorter."""
+
+
+class Made(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
+    """Birth of a file: the name it had, where its bytes stand below `data/`, whence it came.
+
+    `raw_name` is base64 of the original name where that was not UTF-8.
+    """
+
+    name: str
+    data: str
+    from_: str | None = None
+    raw_name: str | None = None
+
+
+class Content(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file's bytes from this stamp on. `was` is the SHA-256 they replace, if any.
+
+    `modified` is `time_text` of the modification time.
+    """
+
+    sha256: str
+    size_bytes: int
+    modified: str
+    was: str | None = None
+
+
+class Purge(msgspec.Struct, frozen=True):
+    """The end of a file: the contents it may take along, and the newest stamp of each node it had seen."""
+
+    content: list[str]
+    seen: dict[str, str]
+
+
+class Fact(msgspec.Struct, omit_defaults=True):
+    """A parsed line. Exactly one of the subjects is set, or none when the kind is unknown."""
+
+    at: str
+    by: str
+    action: str | None = None
+    undoes: str | None = None
+    # subjects
+    file: str | None = None
+    node: str | None = None
+    saved: str | None = None
+    set: str | None = None
+    # `tag` is a subject (text) beside tag statements and a statement (list) beside `file`
+    tag: str | list[str] | None = None
+    # statements about a file
+    made: Made | None = None
+    content: Content | None = None
+    untag: dict[str, dict[str, str]] | None = None
+    name: str | None = None
+    notes: str | None = None
+    mode: int | None = None
+    modified: str | None = None
+    xattr: dict[str, str | None] | None = None
+    holds: dict[str, bool] | None = None
+    knows: dict[str, bool] | None = None
+    trash: bool | None = None
+    purge: Purge | None = None
+    # statements about a tag
+    exists: bool | None = None
+    implies: list[str] | None = None
+    unimplies: dict[str, dict[str, str]] | None = None
+    alias: str | list[str] | None = None
+    unalias: dict[str, dict[str, str]] | None = None
+    # statements about a node (with `alias`), a saved query, a nodeset
+    device: str | None = None
+    gone: bool | None = None
+    query: str | None = None
+    label: str | None = None
+    nodes: list[str] | None = None
+
+
+_decoder = msgspec.json.Decoder(Fact)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_fact(fact: Fact) -> bytes:
+    """The line of a fact, with its LF."""
+    return _encoder.encode(fact) + b"\n"
+
+
+def parse_fact(line: bytes) -> Fact:
+    """The fact in a line (without LF). Raises `PeerDataError` that says what is wrong with it."""
+    if len(line) > MAX_LINE_BYTES:
+        raise PeerDataError(f"the line is {len(line)} bytes long; more than {MAX_LINE_BYTES} is not read")
+    try:
+        fact = _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise PeerDataError(f"not a fact: {exc}") from None
+    why = what_is_wrong(fact)
+    if why:
+        raise PeerDataError(f"not a fact: {why}")
+    return fact
+
+
+def _bad_hash(text: str) -> bool:
+    return len(text) != 64 or not all(c in "0123456789abcdef" for c in text)
+
+
+def _bad_removals(removals: dict[str, dict[str, str]]) -> bool:
+    return any(not is_stamp(at) or at[26:] != node for seen in removals.values() for node, at in seen.items())
+
+
+def data_path_is_safe(path: str) -> bool:
+    """Whether a `data` path stays below its folder: `gg/<file name>`, nothing else."""
+    folder, slash, name = path.partition("/")
+    return (
+        len(folder) == 2 and slash == "/" and 0 < len(name) <= 255
+        and "/" not in name and "\0" not in path and name not in (".", "..") and folder not in (".", "..")
+    )
+
+
+def name_is_possible(name: str) -> bool:
+    """Whether a name can stand in a directory: not empty, no slash, no NUL, at most 255 bytes."""
+    return 0 < len(name.encode("utf-8", "surrogatepass")) <= 255 and "/" not in name and "\0" not in name and name not in (".", "..")
+
+
+def what_is_wrong(fact: Fact) -> str:
+    """Empty when the fact's values have the right form, else the reason it is refused."""
+    if not is_stamp(fact.at):
+        return f"{fact.at!r} is no stamp"
+    if not is_guid(fact.by):
+        return f"{fact.by!r} is no node"
+    if fact.action is not None and not is_stamp(fact.action):
+        return f"{fact.action!r} is no action"
+    if fact.undoes is not None and not is_stamp(fact.undoes):
+        return f"{fact.undoes!r} is no action"
+    if fact.file is not None:
+        return _wrong_with_file(fact)
+    if fact.tag is not None:
+        if not isinstance(fact.tag, str):
+            return "tags are stated, but about no file"
+        for removals in (fact.unimplies, fact.unalias):
+            if removals is not None and _bad_removals(removals):
+                return "a removal names no stamp"
+        if fact.alias is not None and not isinstance(fact.alias, list):
+            return "an alias of a tag must be a list"
+    elif fact.node is not None:
+        if not is_guid(fact.node):
+            return f"{fact.node!r} is no node"
+        if fact.alias is not None and not isinstance(fact.alias, str):
+            return "an alias of a node must be a text"
+    elif fact.set is not None and (fact.label is None or fact.nodes is None or "/" in fact.label or fact.label in ("", ".", "..")):
+        return "a set needs a label and nodes"
+    return ""
+
+
+def _wrong_with_file(fact: Fact) -> str:
+    if not is_guid(fact.file or ""):
+        return f"{fact.file!r} is no file"
+    if isinstance(fact.tag, str):
+        return "the tags of a file must be a list"
+    made = fact.made
+    if made is not None:
+        if not name_is_possible(made.name):
+            return f"{made.name!r} is no possible name"
+        if not data_path_is_safe(made.data):
+            return f"{made.data!r} is no place for data"
+    if fact.name is not None and not name_is_possible(fact.name):
+        return f"{fact.name!r} is no possible name"
+    content = fact.content
+    if content is not None:
+        if _bad_hash(content.sha256) or (content.was is not None and _bad_hash(content.was)):
+            return "a content has no SHA-256"
+        if not 0 <= content.size_bytes < 1 << 47 or parse_time_ns(content.modified) is None:
+            return "a content has an impossible size or time"
+    if fact.modified is not None and parse_time_ns(fact.modified) is None:
+        return f"{fact.modified!r} is no time"
+    if fact.mode is not None and not 0 <= fact.mode <= 0o7777:
+        return f"{fact.mode!r} is no mode"
+    if fact.untag is not None and _bad_removals(fact.untag):
+        return "an untag names no stamp"
+    for placed in (fact.holds, fact.knows):
+        if placed is not None and not all(map(is_guid, placed)):
+            return "a placement names no node"
+    if fact.purge is not None and _bad_removals({"": fact.purge.seen}):
+        return "a purge names no stamp"
+    return ""
+
+
+def time_text(ns: int) -> str:
+    """A time as ledgers write it: `2026-11-22T10:10:56.123456789Z`, zeros at the end of the fraction left out.
+
+    `ns` is nanoseconds since 1970, within the years 1 to 9999.
+    """
+    from datetime import datetime, timedelta
+
+    seconds, fraction = divmod(ns, 1_000_000_000)
+    text = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()
+    digits = f"{fraction:09d}".rstrip("0")
+    return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def parse_time_ns(text: str) -> int | None:
+    """Nanoseconds since 1970 of `time_text`, None where the text is no such time or beyond 64 bits."""
+    from datetime import datetime
+
+    whole, _, fraction = text[:-1].partition(".") if text.endswith("Z") else ("", "", "")
+    if len(whole) != 19 or len(fraction) > 9 or (fraction and not (fraction.isascii() and fraction.isdigit())):
+        return None
+    try:
+        since = datetime.fromisoformat(whole) - datetime(1970, 1, 1)
+    except ValueError:
+        return None
+    ns = (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
+    return ns if -(1 << 63) <= ns < 1 << 63 else None

@@ -1,0 +1,238 @@
+"""Reads what the ledgers have and the index has not.
+
+For every segment the index keeps how much of it has been applied, with its checksum, in
+the same transaction as the facts. A segment that only grew is read on; one that shrank
+or changed is read again from its start, reported, and what it no longer says but did
+say is vouched for in this node's own ledger (facts.md, Ledger). A line that does not
+parse is set aside, named by `lyts doctor`, and stops nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from pyroaring import BitMap
+
+from tagfs.errors import PeerDataError
+from tagfs.fact import Fact, encode_fact, parse_fact
+from tagfs.glossary import Thing, subject_of, thing_facts
+from tagfs.index.apply import Applier
+from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
+from tagfs.index.schema import POST_KEY, U32, U64
+from tagfs.ledger import SegmentFile, prefix_crc, segments_below, whole_lines
+from tagfs.merge import FileState, deciding_facts
+
+QUARANTINE = "Q"
+REPORT = "R"
+FLUSH_FILES = 20_000
+EXCERPT_BYTES = 200
+
+
+class CaughtUp(NamedTuple):
+    """What a catching-up did. `to_vouch` are lines (stamp, line) for this node's own ledger."""
+
+    lines: int
+    set_aside: int
+    rolled_back: list[str]
+    to_vouch: list[tuple[str, bytes]]
+
+
+def known_segments(tx: Any, db: dict[str, Any]) -> dict[str, SegmentRead]:
+    """How far each segment has been read, by name."""
+    return {key.decode("utf-8", "surrogateescape"): unpack_segment(value) for key, value in tx.cursor(db["segment"])}
+
+
+def is_behind(ledgers: str, known: dict[str, SegmentRead]) -> bool:
+    """Whether some segment on disk is not as it was when last read. Costs a stat for each."""
+    for file in segments_below(ledgers):
+        read = known.get(file.name)
+        if read is None:
+            if file.size_bytes:
+                return True
+        elif read.size_bytes != file.size_bytes or read.mtime_ns != file.mtime_ns:
+            return True
+    return False
+
+
+def put_segment(applier: Applier, name: str, read: SegmentRead) -> None:
+    """Keep how far a segment has been read."""
+    applier.tx.put(name.encode("utf-8", "surrogateescape"), pack_segment(read), db=applier.db["segment"])
+
+
+def new_segment_number(applier: Applier) -> int:
+    """A number for a segment met for the first time."""
+    raw = applier.tx.get(b"next_segment", db=applier.db["meta"])
+    number: int = U64.unpack(raw)[0] if raw is not None else 0
+    applier.tx.put(b"next_segment", U64.pack(number + 1), db=applier.db["meta"])
+    return number
+
+
+def catch_up(
+    applier: Applier,
+    ledgers: str,
+    own_folder: str,
+    node_guid: Callable[[], dict[str, str]],
+    *,
+    wall_ms: int,
+    after_flush: Callable[[Applier], Applier] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Applier, CaughtUp]:
+    """Apply what the ledgers have and the index has not.
+
+    Args:
+        own_folder: this node's ledger folder; a segment missing from it is an accident,
+            one missing elsewhere just comes later.
+        node_guid: gives the GUID of each node by its first 8 digits, asked only when vouching.
+        after_flush: in a rebuild, commits and gives the Applier of the next transaction.
+        progress: called with bytes read and bytes in all.
+    """
+    known = known_segments(applier.tx, applier.db)
+    files = segments_below(ledgers)
+    changed = [f for f in files if _differs(known.get(f.name), f)]
+    total = sum(f.size_bytes for f in changed)
+    done = lines = set_aside = 0
+    rolled_back: list[str] = []
+    lost_mentions: list[int] = []
+    present = {f.name for f in files}
+    for name, read in known.items():
+        if name.startswith(own_folder + "/") and name not in present and read.lines:
+            rolled_back.append(name)
+            lost_mentions.append(read.number)
+            applier.tx.delete(name.encode("utf-8", "surrogateescape"), db=applier.db["segment"])
+    for file in changed:
+        path = os.path.join(ledgers, file.name)
+        read = known.get(file.name) or SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0)
+        if file.size_bytes < read.applied_bytes or (read.applied_bytes and prefix_crc(path, read.applied_bytes) != read.crc32):
+            rolled_back.append(file.name)
+            lost_mentions.append(read.number)
+            read = read._replace(crc32=0, applied_bytes=0, lines=0)
+            _forget_quarantine(applier, file.name)
+        at, crc, count = read.applied_bytes, read.crc32, read.lines
+        for piece in whole_lines(path, at):
+            start = at
+            for line in piece.split(b"\n"):
+                if line:
+                    count += 1
+                    lines += 1
+                    try:
+                        applier.add(parse_fact(line), read.number)
+                    except PeerDataError as exc:
+                        set_aside += 1
+                        _set_aside(applier, file.name, start, line, str(exc))
+                start += len(line) + 1
+            at += len(piece)
+            crc = crc32(piece, crc)
+            done += len(piece)
+            if applier.waiting() >= FLUSH_FILES:
+                if after_flush is not None:
+                    # The position goes with the facts, so that a rebuild cut short can tell.
+                    put_segment(applier, file.name, SegmentRead(read.number, crc, at, 0, 0, count))
+                    applier = after_flush(applier)
+                else:
+                    applier.flush()
+            if progress is not None:
+                progress(done, total)
+        put_segment(applier, file.name, SegmentRead(read.number, crc, at, file.size_bytes, file.mtime_ns, count))
+    to_vouch: list[tuple[str, bytes]] = []
+    if rolled_back:
+        applier.flush()
+        to_vouch = _lines_to_vouch(applier, ledgers, lost_mentions, node_guid())
+        for name in rolled_back:
+            applier.put_thing(REPORT, name, ["rolled back", wall_ms, len(to_vouch)])
+    return applier, CaughtUp(lines, set_aside, rolled_back, to_vouch)
+
+
+def _differs(read: SegmentRead | None, file: SegmentFile) -> bool:
+    return read is None or read.size_bytes != file.size_bytes or read.mtime_ns != file.mtime_ns
+
+
+def _set_aside(applier: Applier, name: str, start: int, line: bytes, why: str) -> None:
+    excerpt = line[:EXCERPT_BYTES].decode("utf-8", "replace")
+    applier.put_thing(QUARANTINE, f"{name}:{start:012d}", [name, start, len(line), why[:500], excerpt])
+
+
+def _forget_quarantine(applier: Applier, name: str) -> None:
+    prefix = (QUARANTINE + name + ":").encode("utf-8", "surrogateescape")
+    cursor = applier.tx.cursor(applier.db["thing"])
+    found = cursor.set_range(prefix)
+    while found and cursor.key().startswith(prefix):
+        found = cursor.delete()
+
+
+def _lines_to_vouch(applier: Applier, ledgers: str, lost: list[int], node_guid: dict[str, str]) -> list[tuple[str, bytes]]:
+    """The facts that the index knows from segments as they were, and that no ledger says any more."""
+    tx, db = applier.tx, applier.db
+    ordinals = BitMap()
+    for number in lost:
+        ordinals |= _mentioned(applier, number)
+    entries = {applier.entry_at(o).state.guid: applier.entry_at(o) for o in ordinals}
+    found: dict[str, FileState] = {guid: FileState(guid) for guid in entries}
+    things: dict[tuple[str, str], Thing] = {}
+    for key, value in tx.cursor(db["segment"]):
+        name, number = key.decode("utf-8", "surrogateescape"), unpack_segment(value).number
+        of_interest = bool(_mentioned(applier, number) & ordinals)
+        for piece in whole_lines(os.path.join(ledgers, name), 0):
+            for line in piece.split(b"\n"):
+                # Lines about other files are most of a ledger; they need no parsing.
+                about_file = b'"file":"' in line
+                if not line or (about_file and not of_interest):
+                    continue
+                try:
+                    fact = parse_fact(line)
+                except PeerDataError:
+                    continue
+                if fact.file is not None:
+                    if fact.file in found:
+                        found[fact.file].add(fact)
+                else:
+                    subject = subject_of(fact)
+                    if subject is not None:
+                        things.setdefault(subject, Thing()).add(fact)
+    missing: list[Fact] = []
+    for guid, entry in entries.items():
+        if found[guid] != entry.state:
+            missing.extend(_missing_facts(found[guid], deciding_facts(entry.state, node_guid)))
+    for kind in "TNSL":
+        for text, packed in list(applier.view.things(kind)):
+            have = things.get((kind, text), Thing())
+            for fact in thing_facts(kind, text, applier.thing(kind, text), node_guid):
+                before = have.copy()
+                have.add(fact)
+                if have != before:
+                    missing.append(fact)
+    return [(fact.at, encode_fact(fact)) for fact in sorted(missing, key=lambda f: f.at)]
+
+
+def _missing_facts(have: FileState, facts: list[Fact]) -> list[Fact]:
+    out = []
+    for fact in facts:
+        before = have.copy()
+        have.add(fact)
+        if have != before:
+            out.append(fact)
+    return out
+
+
+def _mentioned(applier: Applier, segment: int) -> BitMap:
+    out = BitMap()
+    prefix = U32.pack(segment)
+    cursor = applier.tx.cursor(applier.db["mention"])
+    found = cursor.set_range(prefix)
+    while found and cursor.key().startswith(prefix):
+        out |= BitMap.deserialize(cursor.value())
+        found = cursor.next()
+    return out
+
+
+def segments_mentioning(view_tx: Any, db: dict[str, Any], ordinal: int) -> list[str]:
+    """The names of all segments that speak of a file, in the order they were met."""
+    out = []
+    for key, value in view_tx.cursor(db["segment"]):
+        number = unpack_segment(value).number
+        raw = view_tx.get(POST_KEY.pack(number, ordinal >> 16), db=db["mention"])
+        if raw is not None and ordinal in BitMap.deserialize(raw):
+            out.append((number, key.decode("utf-8", "surrogateescape")))
+    return [name for _, name in sorted(out)]

@@ -1,0 +1,149 @@
+"""Opens the LMDB environment, and turns its troubles into ours.
+
+Rules (index.md, Settings): `sync=False` (kill -9 loses nothing, a power cut is found by
+the `dirty` file and answered by a rebuild); no writemap (a full disk would kill the
+process); a full disk is `DiskFull`, never corruption; the map grows on `MapFullError`;
+whoever finds another inode under `data.mdb` opens it anew. LMDB allows one environment
+a path in a process, so `Index` is that one and is closed before it is opened again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lmdb
+
+from tagfs.errors import DiskFull, StoreError
+from tagfs.index.schema import INDEX_FORMAT, SUB_DBS
+
+MAP_SIZE_BYTES = 64 << 30
+MAX_READERS = 512
+_FORMAT_KEY = b"format"
+
+
+class IndexCorrupt(StoreError):
+    """The index cannot be used and must be built again; the ledgers are not concerned."""
+
+
+class IndexMissing(IndexCorrupt):
+    """There is no index yet, or it is of another layout."""
+
+
+class Index:
+    """An open index: the environment and its sub-databases by name, as attributes of `db`."""
+
+    def __init__(self, path: str, env: Any, dbs: dict[str, Any], inode: int) -> None:
+        self.path = path
+        self.env = env
+        self.db = dbs
+        self.inode = inode
+        self.term_numbers: dict[bytes, int] = {}
+        """Term numbers by `termkey`, as committed; they never change while the index lives."""
+
+    def is_current(self) -> bool:
+        """Whether the path still leads to the file that is open."""
+        try:
+            return os.stat(os.path.join(self.path, "data.mdb")).st_ino == self.inode
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        self.env.close()
+
+
+def open_index(path: str, *, create: bool, read_only: bool = False, locking: bool = True, map_size: int = MAP_SIZE_BYTES) -> Index:
+    """Open the index in the folder `path`.
+
+    Args:
+        create: make it where there is none, empty.
+        read_only: for a process that will not write.
+        locking: off only on a read-only medium, where nobody can write either.
+    Raises:
+        IndexMissing: there is none, or its layout is another one.
+        IndexCorrupt: LMDB cannot read it.
+        DiskFull: no room to create it.
+    """
+    data = os.path.join(path, "data.mdb")
+    if not create and not os.path.exists(data):
+        raise IndexMissing(f"no index in {path}")
+    arguments: dict[str, Any] = {
+        "map_size": map_size, "max_dbs": len(SUB_DBS) + 4, "sync": False, "writemap": False, "metasync": False,
+        "max_readers": MAX_READERS, "readonly": read_only, "lock": locking, "create": create, "mode": 0o600, "readahead": not read_only,
+    }
+    if create:
+        # The binding brings two engines with different file formats; 0 is the stable one.
+        arguments["lib_version"] = 0
+    try:
+        if create:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        env = lmdb.open(path, **arguments)
+    except (lmdb.Error, OSError) as exc:
+        raise translated(exc, path) from exc
+    try:
+        inode = os.stat(data).st_ino
+        # Handles are opened outside of any transaction; one opened inside would end with it.
+        meta = _open(env, "meta", create)
+        with env.begin(write=create) as tx:
+            found = tx.get(_FORMAT_KEY, db=meta)
+            if found is None and create:
+                tx.put(_FORMAT_KEY, str(INDEX_FORMAT).encode(), db=meta)
+            elif found != str(INDEX_FORMAT).encode():
+                raise IndexMissing(f"the index in {path} has another layout")
+        dbs = {name: _open(env, name, create) for name in SUB_DBS}
+        if not read_only and locking:
+            env.reader_check()
+        return Index(path, env, dbs, inode)
+    except lmdb.NotFoundError as exc:
+        env.close()
+        raise IndexMissing(f"the index in {path} has another layout") from exc
+    except (lmdb.Error, OSError) as exc:
+        env.close()
+        raise translated(exc, path) from exc
+    except StoreError:
+        env.close()
+        raise
+
+
+def _open(env: Any, name: str, create: bool) -> Any:
+    return env.open_db(name.encode(), create=create, **SUB_DBS[name])
+
+
+def is_full(exc: BaseException) -> bool:
+    """Whether an error says that the disk (or a quota) is full."""
+    code = exc.errno if isinstance(exc, OSError) else getattr(exc, "code", 0)
+    return code in (errno.ENOSPC, errno.EDQUOT) or (isinstance(exc, lmdb.Error) and "No space left" in str(exc))
+
+
+def translated(exc: BaseException, where: str) -> Exception:
+    """Our error for one of LMDB's or the system's."""
+    if is_full(exc):
+        return DiskFull(where)
+    if isinstance(exc, lmdb.ReadersFullError):
+        return StoreError(f"too many programs read the index in {where} at once (at most {MAX_READERS}); end some and try again")
+    if isinstance(exc, lmdb.Error):
+        return IndexCorrupt(f"the index in {where} cannot be read ({exc})")
+    if isinstance(exc, FileNotFoundError):
+        return IndexMissing(f"no index in {where}")
+    if isinstance(exc, OSError):
+        return StoreError(f"{where}: {exc.strerror or exc}")
+    return StoreError(f"{where}: {exc}")
+
+
+@contextmanager
+def reading(index: Index) -> Iterator[Any]:
+    """A short read transaction."""
+    try:
+        tx = index.env.begin()
+    except lmdb.MapResizedError:
+        index.env.set_mapsize(0)  # another process grew the map; 0 takes its size over
+        tx = index.env.begin()
+    except lmdb.Error as exc:
+        raise translated(exc, index.path) from exc
+    try:
+        yield tx
+    finally:
+        tx.abort()

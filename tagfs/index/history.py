@@ -1,0 +1,89 @@
+"""What the index remembers of an action: enough for `lyts log` and to find its facts again.
+
+An action's record is small however many files it touched: who, when, what kinds of
+statements how often, one file as an example, and the ledger segments its facts stand in.
+The facts themselves stay in the ledgers. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tagfs.fact import Fact
+
+SHOWN_PHRASES = 12
+
+
+def phrases_of(fact: Fact) -> list[str]:
+    """What a fact says, in words, without saying about which file."""
+    if fact.file is None:
+        return _about_things(fact)
+    if fact.made is not None:
+        return ["add"]
+    out = []
+    if isinstance(fact.tag, list):
+        out.append("tag " + ",".join(fact.tag))
+    if fact.untag:
+        out.append("untag " + ",".join(fact.untag))
+    if fact.name is not None:
+        out.append(f"rename to {fact.name}")
+    if fact.notes is not None:
+        out.append("notes")
+    if fact.content is not None:
+        out.append("new contents")
+    if fact.trash is not None:
+        out.append("remove" if fact.trash else "put back")
+    if fact.purge is not None:
+        out.append("delete for good")
+    if fact.holds is not None or fact.knows is not None:
+        out.append("placement")
+    if fact.mode is not None or fact.modified is not None or fact.xattr is not None:
+        out.append("attributes")
+    return out or ["other"]
+
+
+def _about_things(fact: Fact) -> list[str]:
+    if isinstance(fact.tag, str):
+        out = []
+        if fact.alias:
+            out.append(f"{fact.tag} now means {','.join(fact.alias)}")
+        if fact.unalias:
+            out.append(f"{fact.tag} no longer means {','.join(fact.unalias)}")
+        if fact.implies:
+            out.append(f"{fact.tag} implies {','.join(fact.implies)}")
+        if fact.unimplies:
+            out.append(f"{fact.tag} no longer implies {','.join(fact.unimplies)}")
+        if fact.exists is not None:
+            out.append(f"{'make' if fact.exists else 'forget'} tag {fact.tag}")
+        return out or ["other"]
+    if fact.saved is not None:
+        return [f"save query {fact.saved}" if fact.query else f"forget query {fact.saved}"]
+    if fact.node is not None:
+        return ["node"]
+    if fact.set is not None:
+        return ["nodeset"]
+    return ["other"]
+
+
+def join_action(record: dict[str, Any], fact: Fact, segment: int | None) -> None:
+    """Count a fact into the record of its action.
+
+    Counts are for people: a fact read a second time (a ledger read again from its start)
+    is counted only while its segment is new to the record.
+    """
+    if not record:
+        record.update(by=fact.by, undoes=fact.undoes, did={}, files=0, example=None, last=None, segments=[], newest="")
+    if fact.undoes is not None:
+        record["undoes"] = fact.undoes
+    if fact.at > record["newest"]:
+        record["newest"] = fact.at
+        if fact.file is not None:
+            record["files"] += fact.file != record["last"]
+            record["last"] = fact.file
+            record["example"] = record["example"] or fact.file
+        did: dict[str, int] = record["did"]
+        for phrase in phrases_of(fact):
+            if phrase in did or len(did) < SHOWN_PHRASES:
+                did[phrase] = did.get(phrase, 0) + 1
+    if segment is not None and segment not in record["segments"]:
+        record["segments"].append(segment)

@@ -1,0 +1,468 @@
+"""Answers from the index, in one read transaction.
+
+`View` is what queries, listings and commands look through. It holds a transaction for
+one short operation and is thrown away; whoever stays (mount, shell) makes a new one each
+time. It implements `query.plan.Vocabulary` and `query.run.Postings`.
+
+On the start-up path of `lyts find`: nothing in here imports msgspec.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import Any
+from zlib import crc32
+
+from pyroaring import BitMap
+
+from tagfs.guid import bytes_of_guid, guid_of_bytes
+from tagfs.index.blocks import (
+    ATTRS, FWD, NAMES, ROWS, Attr, FwdBlock, Row, attr_at, fwd_at, name_at, names_of, row_at,
+)
+from tagfs.index.env import Index
+from tagfs.index.schema import POST_KEY, TERM_HEAD, U16, U32, U64, termkey, termkey_prefix
+from tagfs.tag import split_tag
+from tagfs.term import ALL_TERM, FROM, TAG, TermKey
+
+
+FEW_HOLDERS = 64
+"""Up to so many holders of a name are looked at one by one."""
+
+
+class View:
+    """The index as of one transaction."""
+
+    def __init__(self, index: Index, tx: Any, learned: dict[bytes, int] | None = None) -> None:
+        """`learned`: where a writer keeps term numbers by `termkey`, since its new ones may yet be dropped."""
+        self.tx = tx
+        self.db = index.db
+        self.known = index.term_numbers
+        self.learned = self.known if learned is None else learned
+
+    # -- terms
+
+    def term(self, kind: int, key: str, value: str | None) -> int | None:
+        """The number of a term, None where no file ever had it."""
+        return self._term(termkey(kind, key, value))
+
+    def _term(self, whole: bytes) -> int | None:
+        number = self.known.get(whole)
+        if number is None:
+            number = self.learned.get(whole)
+        if number is None:
+            raw = self.tx.get(whole, db=self.db["termkey"])
+            if raw is None:
+                return None
+            number = U32.unpack(raw)[0]
+            self.learned[whole] = number
+        return number
+
+    def term_text(self, number: int) -> TermKey:
+        """(kind, key, value) of a term number."""
+        raw = self.tx.get(U32.pack(number), db=self.db["term"])
+        kind, has_value, _, _ = TERM_HEAD.unpack_from(raw)
+        key, _, value = raw[TERM_HEAD.size :].partition(b"\0")
+        return kind, key.decode(), value.decode() if has_value else None
+
+    def count(self, term: int) -> int:
+        """How many living files have a term."""
+        raw = self.tx.get(U32.pack(term), db=self.db["term"])
+        return TERM_HEAD.unpack_from(raw)[2] if raw is not None else 0
+
+    def last_change(self, term: int) -> int:
+        """The transaction that last changed which files have a term."""
+        raw = self.tx.get(U32.pack(term), db=self.db["term"])
+        return TERM_HEAD.unpack_from(raw)[3] if raw is not None else 0
+
+    def walk(self, kind: int, key: str, low: bytes = b"", below: bytes | None = None) -> Iterator[tuple[str, int]]:
+        """(value, term) of the valued terms of a key, in the order of `value_key`, from `low` on and before `below`."""
+        prefix = termkey_prefix(kind, key)
+        cursor = self.tx.cursor(self.db["termkey"])
+        found = cursor.set_range(prefix + low)
+        while found:
+            at = cursor.key()
+            if not at.startswith(prefix) or (below is not None and at[len(prefix) :] >= below):
+                return
+            number = U32.unpack(cursor.value())[0]
+            value = self.term_text(number)[2]
+            if value is not None:
+                yield value, number
+            found = cursor.next()
+
+    def plain_tags(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """(tag, term) of the plain tags that begin with `prefix`, in order of text."""
+        start = b"p" + bytes((TAG,))
+        whole = start + prefix.encode()
+        cursor = self.tx.cursor(self.db["termkey"])
+        found = cursor.set_range(whole)
+        while found:
+            at = cursor.key()
+            if not at.startswith(whole):
+                return
+            yield at[len(start) :].decode(), U32.unpack(cursor.value())[0]
+            found = cursor.next()
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """The keys of tags with a value, in order of text."""
+        start = b"v" + bytes((TAG,))
+        whole = start + prefix.encode()
+        cursor = self.tx.cursor(self.db["termkey"])
+        found = cursor.set_range(whole)
+        while found:
+            at = cursor.key()
+            if not at.startswith(whole):
+                return
+            key = at[len(start) : at.index(b"\0", len(start))]
+            yield key.decode()
+            found = cursor.set_range(start + key + b"\x01")
+
+    # -- tag facts
+
+    def matching_tags(self, tag: str) -> list[str]:
+        """Every tag whose files match a question for `tag`: itself, aliases, what implies it."""
+        raw = self.tx.get(b"m" + tag.encode(), db=self.db["match"])
+        return raw.decode().split("\0") if raw is not None else [tag]
+
+    def canonical(self, tag: str) -> str:
+        """The tag that `tag` is an alias of, or itself."""
+        raw = self.tx.get(b"c" + tag.encode(), db=self.db["match"])
+        return raw.decode() if raw is not None else tag
+
+    def is_tag(self, tag: str) -> bool:
+        """Whether the tag was made, even if no file has it."""
+        return self.tx.get(b"e" + tag.encode(), db=self.db["match"]) is not None
+
+    def aliases(self) -> dict[str, str]:
+        """All aliases -> the tags they stand for."""
+        return {k[1:].decode(): v.decode() for k, v in self._prefixed("match", b"c")}
+
+    def made_tags(self) -> list[str]:
+        """The tags that were made as such."""
+        return [k[1:].decode() for k, _ in self._prefixed("match", b"e")]
+
+    def _prefixed(self, sub_db: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        cursor = self.tx.cursor(self.db[sub_db])
+        found = cursor.set_range(prefix)
+        while found:
+            key = cursor.key()
+            if not key.startswith(prefix):
+                return
+            yield key, cursor.value()
+            found = cursor.next()
+
+    def things(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """(text, packed merge state) of the things of a kind, see `schema`."""
+        for key, value in self._prefixed("thing", kind.encode()):
+            yield key[1:].decode("utf-8", "surrogateescape"), value
+
+    def tag_suggestions(self, tag: str) -> Iterator[tuple[str, int]]:
+        """(tag, files) of all tags and keys: what a mistyped tag could have been."""
+        key, value = split_tag(tag)
+        if value is not None:
+            for found, term in self.walk(TAG, key):
+                yield f"{key}={found}", self.count(term)
+        for found, term in self.plain_tags():
+            yield found, self.count(term)
+        for found in self.keys():
+            yield f"{found}=..", 0
+
+    def node(self, alias: str) -> str | None:
+        """The GUID of a node by its alias or the beginning of its GUID."""
+        found = None
+        for guid, name in self.node_names().items():
+            if name == alias:
+                return guid
+            if len(alias) >= 8 and guid.startswith(alias):
+                found = guid
+        return found
+
+    def node_names(self) -> dict[str, str]:
+        """GUID -> alias of all nodes."""
+        return {k[1:].decode(): v.decode() for k, v in self._prefixed("match", b"n")}
+
+    def node_aliases(self) -> list[str]:
+        return sorted(self.node_names().values())
+
+    # -- postings
+
+    def chunk(self, term: int, high: int) -> BitMap | None:
+        raw = self.tx.get(POST_KEY.pack(term, high), db=self.db["post"])
+        return BitMap.deserialize(raw) if raw is not None else None
+
+    def highs(self, term: int) -> list[int]:
+        prefix = U32.pack(term)
+        cursor = self.tx.cursor(self.db["post"])
+        out = []
+        found = cursor.set_range(prefix)
+        while found:
+            key = cursor.key()
+            if key[:4] != prefix:
+                break
+            out.append(U16.unpack_from(key, 4)[0])
+            found = cursor.next()
+        return out
+
+    def posting(self, term: int) -> BitMap:
+        """All files of a term."""
+        return BitMap.union(BitMap(), *(BitMap.deserialize(v) for _, v in self._prefixed("post", U32.pack(term))))
+
+    def filter(self, bitmap: BitMap, attribute: str, low: int, high: int) -> BitMap:
+        """The files whose `size_bytes`, `modified_ns` or `added_ms` lies within [low, high]."""
+        if attribute == "added_ms":
+            return BitMap([o for o, row in self.rows(bitmap) if low <= row.born_when >> 16 <= high])
+        if attribute == "size_bytes":
+            return BitMap([o for o, attr in self.attrs(bitmap) if low <= attr.size_bytes <= high])
+        return BitMap([o for o, attr in self.attrs(bitmap) if low <= attr.mtime_ns <= high])
+
+    # -- files
+
+    def ordinal(self, guid: str) -> int | None:
+        """The ordinal of a file by its GUID."""
+        raw = bytes_of_guid(guid)
+        for ordinal in self._guid_dups(raw[:2], raw[2:8]):
+            row = self.row(ordinal)
+            if row is not None and row.guid == raw:
+                return ordinal
+        return None
+
+    def _guid_dups(self, key: bytes, low: bytes, prefix: bytes | None = None) -> Iterator[int]:
+        prefix = low if prefix is None else prefix
+        cursor = self.tx.cursor(self.db["guid"])
+        found = cursor.set_range_dup(key, low + bytes(10 - len(low)))
+        while found:
+            value = cursor.value()
+            if not value.startswith(prefix):
+                return
+            yield U32.unpack_from(value, 6)[0]
+            found = cursor.next_dup()
+
+    def ids_beginning(self, hex_digits: str) -> BitMap:
+        """All files, living or not, whose GUID begins with these digits (at least 4)."""
+        digits = hex_digits.replace("-", "").lower()
+        whole = bytes.fromhex(digits[: len(digits) & ~1])
+        out = BitMap()
+        for ordinal in self._guid_dups(whole[:2], whole[2:8]):
+            row = self.row(ordinal)
+            if row is not None and row.guid.hex().startswith(digits):
+                out.add(ordinal)
+        return out
+
+    def row(self, ordinal: int) -> Row | None:
+        return row_at(self.tx.get(U32.pack(ordinal // ROWS), db=self.db["rows"]), ordinal)
+
+    def rows(self, ordinals: Iterable[int]) -> Iterator[tuple[int, Row]]:
+        """(ordinal, row) of ascending ordinals, a block read once."""
+        number, block = -1, None
+        for ordinal in ordinals:
+            if ordinal // ROWS != number:
+                number = ordinal // ROWS
+                block = self.tx.get(U32.pack(number), db=self.db["rows"])
+            row = row_at(block, ordinal)
+            if row is not None:
+                yield ordinal, row
+
+    def guid(self, ordinal: int) -> str:
+        row = self.row(ordinal)
+        return guid_of_bytes(row.guid) if row is not None else ""
+
+    def attr(self, ordinal: int) -> Attr:
+        return attr_at(self.tx.get(U32.pack(ordinal // ATTRS), db=self.db["attrs"]), ordinal)
+
+    def attrs(self, ordinals: Iterable[int]) -> Iterator[tuple[int, Attr]]:
+        """(ordinal, attributes) of ascending ordinals, a block read once."""
+        number, block = -1, None
+        for ordinal in ordinals:
+            if ordinal // ATTRS != number:
+                number = ordinal // ATTRS
+                block = self.tx.get(U32.pack(number), db=self.db["attrs"])
+            yield ordinal, attr_at(block, ordinal)
+
+    def name(self, ordinal: int) -> str:
+        return name_at(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal).decode()
+
+    def names(self, bitmap: BitMap) -> list[bytes]:
+        """The names of a result in order of ordinals, UTF-8."""
+        out: list[bytes] = []
+        get, names_db = self.tx.get, self.db["names"]
+        ordinals = bitmap.to_array()
+        at, total = 0, len(ordinals)
+        while at < total:
+            number = ordinals[at] // NAMES
+            block = names_of(get(U32.pack(number), db=names_db))
+            first, stop = number * NAMES, (number + 1) * NAMES
+            while at < total and (ordinal := ordinals[at]) < stop:
+                out.append(block[ordinal - first])
+                at += 1
+        return out
+
+    def terms(self, ordinal: int) -> list[int]:
+        """The terms of a file that `fwd` keeps: own tags and `from`."""
+        return fwd_at(self.tx.get(U32.pack(ordinal // FWD), db=self.db["fwd"]), ordinal)
+
+    def own_tags(self, ordinal: int) -> list[str]:
+        """The tags of a file as its facts have them, in order of text."""
+        out = []
+        for term in self.terms(ordinal):
+            kind, key, value = self.term_text(term)
+            if kind == TAG:
+                out.append(key if value is None else f"{key}={value}")
+        return sorted(out)
+
+    def tags(self, ordinal: int) -> list[str]:
+        """The tags of a file as people see them, aliases resolved, in order of text."""
+        return sorted({self.canonical(tag) for tag in self.own_tags(ordinal)})
+
+    def from_folder(self, ordinal: int) -> str | None:
+        """The folder a file came from."""
+        for term in self.terms(ordinal):
+            kind, _, value = self.term_text(term)
+            if kind == FROM:
+                return value
+        return None
+
+    # -- names
+
+    def holders(self, name: bytes) -> list[tuple[int, int]]:
+        """(birth when, ordinal) of the files with a name, the first made first.
+
+        Names with the same checksum may be among them; `named` looks.
+        """
+        check = U32.pack(crc32(name))
+        cursor = self.tx.cursor(self.db["byname"])
+        out = []
+        found = cursor.set_range_dup(check[:2], check[2:] + bytes(12))
+        while found:
+            value = cursor.value()
+            if value[:2] != check[2:]:
+                break
+            out.append((U64.unpack_from(value, 2)[0], U32.unpack_from(value, 10)[0]))
+            found = cursor.next_dup()
+        return out
+
+    def named(self, name: str) -> BitMap:
+        """All files with exactly this name, living or not."""
+        raw = name.encode("utf-8", "surrogatepass")
+        return BitMap([o for _, o in self.holders(raw) if self._has_name(o, raw)])
+
+    def _has_name(self, ordinal: int, raw: bytes) -> bool:
+        return name_at(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal) == raw
+
+    def names_beginning(self, prefix: str) -> BitMap:
+        """All files whose name begins with `prefix`: a walk over all names, 25 MB for a million."""
+        raw = prefix.encode("utf-8", "surrogatepass")
+        inside = b"/" + raw
+        out = BitMap()
+        for key, block in self._prefixed("names", b""):
+            if not block.startswith(raw) and inside not in block:
+                continue
+            first = U32.unpack(key)[0] * NAMES
+            out.update([first + i for i, name in enumerate(block.split(b"/")) if name.startswith(raw)])
+        return out
+
+    def lookup(self, name: bytes, result: BitMap) -> int | None:
+        """The file of a result that a plain name leads to: of those with the name, the one made first.
+
+        A hot name (cover.jpg) has thousands of holders; those are fetched at once and met
+        with the result, never walked (index.md, Layout).
+        """
+        check = U32.pack(crc32(name))
+        cursor = self.tx.cursor(self.db["byname"])
+        found = cursor.set_range_dup(check[:2], check[2:] + bytes(12))
+        for _ in range(FEW_HOLDERS):
+            if not found:
+                return None
+            value = cursor.value()
+            if value[:2] != check[2:]:
+                return None
+            ordinal: int = U32.unpack_from(value, 10)[0]
+            if ordinal in result and self._has_name(ordinal, name):
+                return ordinal
+            found = cursor.next_dup()
+        return self._lookup_hot(check, name, result)
+
+    def _lookup_hot(self, check: bytes, name: bytes, result: BitMap) -> int | None:
+        cursor = self.tx.cursor(self.db["byname"])
+        buffer = bytes(cursor.getmulti([check[:2]], dupdata=True, dupfixed_bytes=14, keyfixed=True))
+        # Each item is key 2, checksum 2, when 8, ordinal 4; take the ordinals out in strides.
+        raw = bytearray(len(buffer) // 4)
+        for byte in range(4):
+            raw[byte::4] = buffer[12 + byte :: 16]
+        ordinals = array("I", raw)
+        if sys.byteorder == "little":
+            ordinals.byteswap()
+        candidates = BitMap(ordinals) & result
+        if not candidates:
+            return None
+        if len(candidates) <= FEW_HOLDERS:
+            held = [(row.born_when, row.guid, o) for o, row in self.rows(candidates) if self._has_name(o, name)]
+            return min(held)[2] if held else None
+        for i, ordinal in enumerate(ordinals):
+            if ordinal in candidates and buffer[i * 16 + 2 : i * 16 + 4] == check[2:] and self._has_name(ordinal, name):
+                return ordinal
+        return None
+
+    # -- content
+
+    def with_hash(self, sha256: bytes) -> list[int]:
+        """The files whose current content has this SHA-256."""
+        cursor = self.tx.cursor(self.db["hash"])
+        out = []
+        found = cursor.set_range_dup(sha256[:2], sha256[2:6] + bytes(4))
+        while found:
+            value = cursor.value()
+            if value[:4] != sha256[2:6]:
+                break
+            ordinal = U32.unpack_from(value, 4)[0]
+            row = self.row(ordinal)
+            if row is not None and row.sha256 == sha256:
+                out.append(ordinal)
+            found = cursor.next_dup()
+        return out
+
+    # -- facets
+
+    def facet_counts(self, bitmap: BitMap) -> dict[int, int]:
+        """Term -> how many files of a result have it, from `fwd`, for a process that ends soon.
+
+        A process that stays counts in `index.facets` over an array it keeps.
+        """
+        from collections import Counter
+
+        if bitmap == self.posting(ALL_TERM):
+            return {term: self.count(term) for term in range(1, self.term_total())}
+        get, fwd_db = self.tx.get, self.db["fwd"]
+        counts: Counter[int] = Counter()
+        ordinals = bitmap.to_array()
+        at, total = 0, len(ordinals)
+        parts: dict[str, list[Any]] = {"H": [], "I": []}
+        while at < total:
+            number = ordinals[at] // FWD
+            raw = get(U32.pack(number), db=fwd_db)
+            first, stop = number * FWD, (number + 1) * FWD
+            if raw is None:
+                while at < total and ordinals[at] < stop:
+                    at += 1
+                continue
+            block = FwdBlock(raw)
+            offsets, terms = block.offsets, block.terms
+            keep = parts[terms.format]
+            while at < total and (ordinal := ordinals[at]) < stop:
+                k = ordinal - first
+                keep.append(terms[offsets[k] : offsets[k + 1]])
+                at += 1
+        for code, slices in parts.items():
+            if slices:
+                counts.update(memoryview(b"".join(slices)).cast(code))
+        return counts
+
+    def term_total(self) -> int:
+        """One more than the highest term number given."""
+        raw = self.tx.get(b"next_term", db=self.db["meta"])
+        return U64.unpack(raw)[0] if raw is not None else 1
+
+    def ordinal_total(self) -> int:
+        """One more than the highest ordinal given."""
+        raw = self.tx.get(b"next_ordinal", db=self.db["meta"])
+        return U64.unpack(raw)[0] if raw is not None else 0

@@ -1,0 +1,109 @@
+"""Between processes: the store's lock, and the `dirty` file that tells of a power cut.
+
+`lock` is flocked by whoever writes, for one action; it lies in the store's root, not in
+`index/`, which may be deleted while others hold it. `dirty` holds the boot id, fsynced
+before the first write of a boot to the index; each process that writes holds a shared
+flock on it; at exit the one that gets it exclusively syncs the index and removes it. A
+`dirty` of another boot means that the index may be torn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def hold(path: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock file exclusively; `on_wait` is called once when another process has it."""
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if on_wait is not None:
+                on_wait()
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def try_hold(path: str) -> Iterator[bool]:
+    """Hold the lock file if nobody else does; says whether it is held."""
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+def dirty_boot(path: str) -> str | None:
+    """The boot id in the `dirty` file, None where there is none. An empty or torn one is no boot's."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read(64).strip()
+    except FileNotFoundError:
+        return None
+
+
+class Dirty:
+    """This process's share in the `dirty` file. Taken under the store's lock."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def mark(self, boot_id: str) -> None:
+        """Before the first write: see that the file stands with this boot's id, and share it."""
+        if self._fd is not None and self._stands(self._fd):
+            return
+        self.release()
+        fd = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        if os.pread(fd, 64, 0).strip() != boot_id.encode():
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, boot_id.encode() + b"\n", 0)
+            os.fsync(fd)
+            folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        self._fd = fd
+
+    def _stands(self, fd: int) -> bool:
+        try:
+            return os.stat(self.path).st_ino == os.fstat(fd).st_ino
+        except FileNotFoundError:
+            return False
+
+    def clear_if_last(self, sync: Callable[[], None]) -> None:
+        """At exit, under the store's lock: the last one to leave syncs the index and removes the file."""
+        fd, self._fd = self._fd, None
+        if fd is None:
+            return
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            if self._stands(fd):
+                sync()
+                os.unlink(self.path)
+        finally:
+            os.close(fd)
+
+    def release(self) -> None:
+        """Give up the share without cleaning."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

@@ -139,6 +139,10 @@ class FileState:
 
     # What the join says. Meaning for a person is in `tagfs.face`.
 
+    def made_name(self) -> str:
+        """The name the file was born with, "" before its birth is read."""
+        return self.made.name if self.made is not None else ""
+
     def has_tag(self, tag: str) -> bool:
         """Whether some addition of the tag is one that no untag had seen."""
         removed = self.removed.get(tag)

@@ -26,7 +26,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -41,6 +41,7 @@ from tagfs.lock import Dirty, dirty_boot, hold, try_hold
 
 if TYPE_CHECKING:
     from tagfs.change import Change
+    from tagfs.merge import FileState
 
 T = TypeVar("T")
 
@@ -144,6 +145,15 @@ class Store:
             except lmdb.Error as exc:
                 raise translated(exc, index.path) from exc
 
+    def states(self, guids: Sequence[str]) -> list[FileState]:
+        """The merge states of files, as of one transaction; empty ones where nothing is known."""
+        from tagfs.index.apply import Applier
+
+        index = self._readable()
+        with reading(index) as tx:
+            applier = Applier(index, tx, self.node)
+            return [applier.entry(guid).state for guid in guids]
+
     def read(self, look: Callable[[View], T]) -> T:
         """Call `look` with a view; where the index turns out torn it is built again and `look` called once more."""
         try:
@@ -153,6 +163,10 @@ class Store:
             self.rebuild(str(exc))
             with self.view() as view:
                 return look(view)
+
+    def open_index(self) -> Index:
+        """The open index, for those who need more than a view."""
+        return self._readable()
 
     def catch_up_if_behind(self) -> bool:
         """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did."""

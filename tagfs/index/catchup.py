@@ -227,12 +227,15 @@ def _mentioned(applier: Applier, segment: int) -> BitMap:
     return out
 
 
-def segments_mentioning(view_tx: Any, db: dict[str, Any], ordinal: int) -> list[str]:
-    """The names of all segments that speak of a file, in the order they were met."""
+def segments_mentioning(view_tx: Any, db: dict[str, Any], ordinals: BitMap) -> list[str]:
+    """The names of all segments that speak of any of these files, in the order they were met."""
+    highs = sorted({ordinal >> 16 for ordinal in ordinals})
     out = []
     for key, value in view_tx.cursor(db["segment"]):
         number = unpack_segment(value).number
-        raw = view_tx.get(POST_KEY.pack(number, ordinal >> 16), db=db["mention"])
-        if raw is not None and ordinal in BitMap.deserialize(raw):
-            out.append((number, key.decode("utf-8", "surrogateescape")))
+        for high in highs:
+            raw = view_tx.get(POST_KEY.pack(number, high), db=db["mention"])
+            if raw is not None and BitMap.deserialize(raw).intersect(ordinals):
+                out.append((number, key.decode("utf-8", "surrogateescape")))
+                break
     return [name for _, name in sorted(out)]

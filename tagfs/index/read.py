@@ -138,6 +138,10 @@ class View:
         """All aliases -> the tags they stand for."""
         return {k[1:].decode(): v.decode() for k, v in self._prefixed("match", b"c")}
 
+    def tags_with_company(self) -> list[str]:
+        """The tags, aliases among them, for which `matching_tags` says more than the tag itself."""
+        return [k[1:].decode() for k, _ in self._prefixed("match", b"m")]
+
     def made_tags(self) -> list[str]:
         """The tags that were made as such."""
         return [k[1:].decode() for k, _ in self._prefixed("match", b"e")]
@@ -239,8 +243,15 @@ class View:
             found = cursor.next_dup()
 
     def ids_beginning(self, hex_digits: str) -> BitMap:
-        """All files, living or not, whose GUID begins with these digits (at least 4)."""
+        """The living files whose GUID begins with these digits."""
+        return self.any_ids_beginning(hex_digits) & self.posting(ALL_TERM)
+
+    def any_ids_beginning(self, hex_digits: str) -> BitMap:
+        """All files, living or not, whose GUID begins with these digits. Quick from 4 digits on."""
         digits = hex_digits.replace("-", "").lower()
+        if len(digits) < 4:
+            total = range(self.ordinal_total())
+            return BitMap([o for o, row in self.rows(total) if row.guid.hex().startswith(digits)])
         whole = bytes.fromhex(digits[: len(digits) & ~1])
         out = BitMap()
         for ordinal in self._guid_dups(whole[:2], whole[2:8]):
@@ -342,7 +353,11 @@ class View:
         return out
 
     def named(self, name: str) -> BitMap:
-        """All files with exactly this name, living or not."""
+        """The living files with exactly this name."""
+        return self.any_named(name) & self.posting(ALL_TERM)
+
+    def any_named(self, name: str) -> BitMap:
+        """The files with exactly this name, living or in the trash."""
         raw = name.encode("utf-8", "surrogatepass")
         return BitMap([o for _, o in self.holders(raw) if self._has_name(o, raw)])
 
@@ -350,7 +365,11 @@ class View:
         return name_at(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal) == raw
 
     def names_beginning(self, prefix: str) -> BitMap:
-        """All files whose name begins with `prefix`: a walk over all names, 25 MB for a million."""
+        """The living files whose name begins with `prefix`: a walk over all names, 25 MB for a million."""
+        return self.any_names_beginning(prefix) & self.posting(ALL_TERM)
+
+    def any_names_beginning(self, prefix: str) -> BitMap:
+        """The files whose name begins with `prefix`, living or not."""
         raw = prefix.encode("utf-8", "surrogatepass")
         inside = b"/" + raw
         out = BitMap()

@@ -172,13 +172,10 @@ def _highs(step: Step, postings: Postings) -> list[int]:
         return _highs(step.part, postings)
     assert isinstance(step, Fixed)
     highs = []
-    at = step.bitmap.next_set_bit(0)
-    while at is not None:
-        highs.append(at >> BLOCK_BITS)
-        start = (highs[-1] + 1) << BLOCK_BITS
-        if start >> 32:
-            break
-        at = step.bitmap.next_set_bit(start)
+    bitmap, place = step.bitmap, 0
+    while place < len(bitmap):
+        highs.append(bitmap[place] >> BLOCK_BITS)
+        place = bitmap.rank((highs[-1] << BLOCK_BITS) | 0xFFFF)  # how many lie in this block and before it
     return highs
 
 

@@ -5,8 +5,9 @@ must take a blink: whatever differs too much in length or in letters is dropped 
 the dear comparison, and that one stops at the first sign of being too far.
 
 Near is, best first: the same but for case and accents; one to three slips of a finger
-(a letter too many, too few, another, or two swapped); beginning with the word. Between
-equals the one with more files.
+(a letter too many, too few, another, or two swapped), better with the same first letter;
+beginning with the word, and better the less is missing. Between equals the one with
+more files.
 """
 
 from __future__ import annotations
@@ -67,13 +68,14 @@ def near(word: str, candidates: Iterable[tuple[str, int]], limit: int = 3) -> li
         if folded == wanted:
             found.append((0.0, -files, text))
         elif len(wanted) > 2 and folded.startswith(wanted):
-            found.append((min(1.5, len(folded) - len(wanted)), -files, text))
+            found.append((min(1.5, 0.5 + (len(folded) - len(wanted)) / 4), -files, text))
         # each slip changes the set of letters by two at most
         elif abs(len(folded) - len(wanted)) <= most and len(letters.symmetric_difference(folded)) <= 2 * most:
             steps = slips(wanted, folded, most)
             # one slip in a word of two letters makes any word of any other
             if steps <= most and steps < len(wanted) - 1:
-                found.append((float(steps), -files, text))
+                # the first letter is seldom the wrong one
+                found.append((steps + (folded[0] != wanted[0]) / 4, -files, text))
     found.sort()
     return [(text, -minus) for _, minus, text in found[:limit]]
 

@@ -1,0 +1,189 @@
+"""Takes bytes in: from a file of the person's into `scratch/`, hashed on the way.
+
+A reflink where the file system can (no bytes move, and the copy is a snapshot), else a
+copy. A source that changes while it is read is refused, never half taken. Nothing here
+decides where bytes end up; that is `verbs.add`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tagfs.errors import BadRequest, DiskFull, StoreError
+
+FICLONE = 0x40049409  # linux/fs.h
+PIECE_BYTES = 1 << 20
+
+
+class Taken(NamedTuple):
+    """Bytes that stand in scratch now, and what their source said of itself."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+    mode: int
+    xattrs: dict[str, bytes]
+    reflinked: bool
+
+
+class CannotTake(BadRequest):
+    """One source that was not taken in; the others go on."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"{path}: {why}")
+
+
+_KINDS = (
+    (stat.S_ISDIR, "is a folder"), (stat.S_ISFIFO, "is a pipe, not a file"), (stat.S_ISSOCK, "is a socket, not a file"),
+    (stat.S_ISBLK, "is a device, not a file"), (stat.S_ISCHR, "is a device, not a file"), (stat.S_ISLNK, "is a symbolic link"),
+)
+
+
+def why_not_a_file(mode: int) -> str:
+    """Empty for a regular file, else what it is instead."""
+    return "" if stat.S_ISREG(mode) else next((why for is_kind, why in _KINDS if is_kind(mode)), "is not a regular file")
+
+
+def take(source: str, into: str, progress: Callable[[int], None] | None = None, *, link: bool = False) -> Taken:
+    """Bring the bytes of `source` to the new path `into` (mode 0600, not yet durable).
+
+    Args:
+        progress: called with the number of bytes as they are read.
+        link: hard-link instead of copying where possible; for moving in. The caller
+            removes the source afterwards, and only then.
+    Raises:
+        CannotTake: this source is not to be had; nothing is left behind.
+        DiskFull: no room for it; nothing is left behind.
+    """
+    try:
+        # O_NONBLOCK: opening a pipe must not wait for a writer.
+        fd = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise CannotTake(source, _plain(exc)) from None
+    try:
+        before = os.fstat(fd)
+        why = why_not_a_file(before.st_mode)
+        if why:
+            raise CannotTake(source, why)
+        xattrs = _user_xattrs(fd)
+        linked = link and before.st_nlink == 1 and _linked(source, into, before)
+        try:
+            if linked:
+                sha256, size, reflinked = _hash(fd, progress), before.st_size, False
+            else:
+                sha256, size, reflinked = _copy(fd, into, progress)
+            after = os.fstat(fd)
+            same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+            if not same or (size != after.st_size and not reflinked):
+                raise CannotTake(source, "it changed while it was being read; try again when nothing writes to it")
+        except BaseException:
+            _remove(into)
+            raise
+    finally:
+        os.close(fd)
+    return Taken(into, sha256, size, before.st_mtime_ns, stat.S_IMODE(before.st_mode), xattrs, reflinked)
+
+
+def hash_file(path: str, progress: Callable[[int], None] | None = None) -> str:
+    """The SHA-256 of a file, as hex."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _hash(fd, progress)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path: str) -> None:
+    """fsync a file by path."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _plain(exc: OSError) -> str:
+    if isinstance(exc, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(exc, PermissionError):
+        return "you may not read it"
+    if exc.errno == errno.ENXIO:
+        return "is a socket or device, not a file"
+    return f"cannot be read ({exc.strerror})"
+
+
+def _user_xattrs(fd: int) -> dict[str, bytes]:
+    try:
+        return {name: os.getxattr(fd, name) for name in os.listxattr(fd) if name.startswith("user.")}
+    except OSError:
+        return {}  # the file system has none
+
+
+def _linked(source: str, into: str, before: os.stat_result) -> bool:
+    try:
+        os.link(source, into, follow_symlinks=False)
+    except OSError:
+        return False
+    found = os.lstat(into)
+    if (found.st_dev, found.st_ino) != (before.st_dev, before.st_ino):
+        os.unlink(into)  # the name leads to something else by now, or to a symbolic link
+        return False
+    return True
+
+
+def _hash(fd: int, progress: Callable[[int], None] | None) -> str:
+    digest = hashlib.sha256()
+    at = 0
+    while piece := os.pread(fd, PIECE_BYTES, at):
+        digest.update(piece)
+        at += len(piece)
+        if progress is not None:
+            progress(len(piece))
+    return digest.hexdigest()
+
+
+def _copy(fd: int, into: str, progress: Callable[[int], None] | None) -> tuple[str, int, bool]:
+    try:
+        out = os.open(into, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.ioctl(out, FICLONE, fd)
+            except OSError:
+                pass  # no reflink between these two; a copy does
+            else:
+                return _hash(out, progress), os.fstat(out).st_size, True
+            digest = hashlib.sha256()
+            size = 0
+            while piece := os.read(fd, PIECE_BYTES):
+                digest.update(piece)
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(out, view) :]
+                size += len(piece)
+                if progress is not None:
+                    progress(len(piece))
+            return digest.hexdigest(), size, False
+        finally:
+            os.close(out)
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(into) from exc
+        if exc.errno in (errno.EIO, errno.EISDIR):
+            raise CannotTake(into, _plain(exc)) from None
+        raise StoreError(f"{into}: {exc.strerror}") from exc
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,166 @@
+"""What happened: the actions of a library, and the facts about one file.
+
+The index remembers a short record of each action and which ledger segments its facts
+stand in; the facts are read from there when they are needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from pyroaring import BitMap
+
+from tagfs.errors import NothingMatched, PeerDataError
+from tagfs.fact import Fact, parse_fact
+from tagfs.index.blocks import unpack_segment
+from tagfs.index.catchup import segments_mentioning
+from tagfs.index.history import phrases_of
+from tagfs.index.read import View
+from tagfs.index.schema import ACTION_KEY
+from tagfs.ledger import whole_lines
+from tagfs.stamp import is_stamp, make_stamp, ms_of, when_of
+from tagfs.store import Store
+
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class Action(NamedTuple):
+    """An action of a person. `did` maps what was done, in words, to how many times."""
+
+    action: str
+    at_ms: int
+    by: str
+    node: str
+    did: dict[str, int]
+    files: int
+    example: str | None
+    undoes: str | None
+    undone: bool
+    segments: list[int]
+
+
+class Event(NamedTuple):
+    """A fact about one file, in words."""
+
+    at_ms: int
+    at: str
+    node: str
+    did: str
+    action: str | None
+
+
+def actions(view: View) -> Iterator[Action]:
+    """All actions, the newest first."""
+    names = view.node_names()
+    cursor = view.tx.cursor(view.db["action"])
+    found = cursor.last()
+    # An action is undone when one that undoes it stands; since what undoes is always
+    # newer, walking backwards meets it first.
+    undone: set[str] = set()
+    while found:
+        when, node8 = ACTION_KEY.unpack(cursor.key())
+        record: dict[str, Any] = _unpack(cursor.value())
+        stamp = make_stamp(when, node8.decode())
+        is_undone = stamp in undone
+        if record["undoes"] and not is_undone:
+            undone.add(record["undoes"])
+        yield Action(
+            action=stamp, at_ms=ms_of(stamp), by=record["by"], node=names.get(record["by"], record["by"][:8]), did=record["did"],
+            files=record["files"], example=record["example"], undoes=record["undoes"], undone=is_undone,
+            segments=record["segments"],
+        )
+        found = cursor.prev()
+
+
+def cancelled(view: View) -> set[str]:
+    """The actions that cancel each other out: undone ones, and those that only answer others."""
+    return {action.action for action in actions(view) if action.undone or action.undoes is not None}
+
+
+def find_action(view: View, stamp: str) -> Action:
+    """One action. Raises `NothingMatched`."""
+    if is_stamp(stamp):
+        for action in actions(view):
+            if action.action == stamp:
+                return action
+            if when_of(action.action) < when_of(stamp):
+                break
+    raise NothingMatched(f"there is no action {stamp!r}; lyts log lists them")
+
+
+def facts_of(store: Store, view: View, action: Action) -> list[Fact]:
+    """The facts of an action, oldest first, as the ledgers have them."""
+    wanted = set(action.segments)
+    mark = f'"action":"{action.action}"'.encode()
+    facts: dict[bytes, Fact] = {}
+    for key, value in view.tx.cursor(view.db["segment"]):
+        if unpack_segment(value).number not in wanted:
+            continue
+        path = os.path.join(store.layout.ledgers, key.decode("utf-8", "surrogateescape"))
+        for piece in whole_lines(path, 0):
+            for line in piece.split(b"\n"):
+                # Our own lines are recognised by text; one written by other hands may be spaced otherwise.
+                if mark in line or (b'"action"' in line and mark not in line and action.action.encode() in line):
+                    _parse_into(facts, line, action.action)
+    return sorted(facts.values(), key=lambda fact: fact.at)
+
+
+def _parse_into(facts: dict[bytes, Fact], line: bytes, action: str) -> None:
+    try:
+        fact = parse_fact(line)
+    except PeerDataError:
+        return
+    if fact.action == action:
+        facts[line] = fact  # a line vouched for elsewhere stands twice
+
+
+_FILE_MARK = b'"file":"'
+
+
+def facts_about(store: Store, view: View, guids: Collection[str]) -> dict[str, list[Fact]]:
+    """Every fact about these files that any ledger has, oldest first, in one pass over the segments that speak of them."""
+    ordinals = BitMap([o for o in map(view.ordinal, guids) if o is not None])
+    facts: dict[str, dict[bytes, Fact]] = {guid: {} for guid in guids}
+    raw_guids = {guid.encode() for guid in guids}
+    for name in segments_mentioning(view.tx, view.db, ordinals):
+        for piece in whole_lines(os.path.join(store.layout.ledgers, name), 0):
+            for line in piece.split(b"\n"):
+                at = line.find(_FILE_MARK)
+                # Lines of ours name the file so; others are parsed to be sure.
+                if at >= 0 and line[at + 8 : at + 44] not in raw_guids:
+                    continue
+                try:
+                    fact = parse_fact(line) if line else None
+                except PeerDataError:
+                    continue
+                if fact is not None and fact.file in facts:
+                    facts[fact.file][line] = fact
+    return {guid: sorted(found.values(), key=lambda fact: fact.at) for guid, found in facts.items()}
+
+
+def file_log(store: Store, guid: str) -> list[Event]:
+    """What was done to a file, the newest first."""
+
+    def look(view: View) -> list[Event]:
+        names = view.node_names()
+        out = []
+        for fact in facts_about(store, view, [guid])[guid]:
+            did = f"add as {fact.made.name}" if fact.made is not None else ", ".join(phrases_of(fact))
+            if fact.made is not None and isinstance(fact.tag, list):
+                did += ", tag " + ",".join(fact.tag)
+            out.append(Event(ms_of(fact.at), fact.at, names.get(fact.by, fact.by[:8]), did, fact.action))
+        return out[::-1]
+
+    return store.read(look)
+
+
+def describe(did: dict[str, int], files: int, example: str | None = None) -> str:
+    """An action in a line of words: `tag music,flac on 214 files`."""
+    parts = list(did)
+    words = ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
+    if files == 1:
+        return f"{words}: {example}" if example else f"{words} (1 file)"
+    return f"{words} ({files} files)" if files else words

@@ -1,0 +1,75 @@
+"""Why a file is as it is: where each tag comes from, which questions it answers, where its bytes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tagfs.face import Face, face_of
+from tagfs.index.read import View
+from tagfs.place import places
+from tagfs.stamp import ms_of, node_of
+from tagfs.store import Store
+
+
+class TagReason(NamedTuple):
+    """A tag of the file: as its facts spell it, as people see it, and each addition that stands (ms, node alias)."""
+
+    spelled: str
+    tag: str
+    added: list[tuple[int, str]]
+
+
+class Reasons(NamedTuple):
+    """All that speaks for what a person sees. `implied` maps a tag the file answers to, to the own tags that cause it."""
+
+    guid: str
+    face: Face
+    born_ms: int
+    born_on: str
+    tags: list[TagReason]
+    implied: dict[str, list[str]]
+    holds: list[str]
+    unknown_to: list[str]
+    bytes_at: str | None
+
+
+def why(store: Store, guid: str) -> Reasons:
+    """The reasons for one file."""
+    state = store.states([guid])[0]
+
+    def look(view: View) -> Reasons:
+        names = view.node_names()
+        by8 = {node[:8]: name for node, name in names.items()}
+        face = face_of(state, store.node, list(names))
+        tags = [
+            TagReason(
+                spelled, view.canonical(spelled),
+                sorted((ms_of(at), by8.get(node, node)) for node, at in state.added[spelled].items() if at > state.removed.get(spelled, {}).get(node, "")),
+            )
+            for spelled in face.tags
+        ]
+        own = {reason.tag for reason in tags}
+        return Reasons(
+            guid=guid, face=face, born_ms=ms_of(state.born), born_on=by8.get(node_of(state.born), node_of(state.born)), tags=tags,
+            implied=_implied(view, own), holds=sorted(names.get(n, n) for n in face.holds),
+            unknown_to=sorted(names.get(n, n) for n in face.unknown_to),
+            bytes_at=places(store.layout, view, store.node).find(face.data, face.holds),
+        )
+
+    return store.read(look)
+
+
+def _implied(view: View, own: set[str]) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for tag in _upper_tags(view):
+        if tag not in own:
+            causes = sorted(own.intersection(view.matching_tags(tag)))
+            if causes:
+                out[tag] = causes
+    return out
+
+
+def _upper_tags(view: View) -> Sequence[str]:
+    """The tags that are more than themselves, under the name people see."""
+    return sorted(set(view.tags_with_company()) - set(view.aliases()))

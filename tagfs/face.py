@@ -115,9 +115,16 @@ def terms_of(face: Face) -> list[TermKey]:
         return []
     if face.trashed:
         return [(TRASHED, "", None)]
+    return [*((TAG, *split_tag(tag)) for tag in face.tags), *terms_beside_tags(face)]
+
+
+def terms_beside_tags(face: Face) -> list[TermKey]:
+    """The terms of a file that are no tags of its own."""
+    if not face.listed:
+        return []
+    if face.trashed:
+        return [(TRASHED, "", None)]
     terms: list[TermKey] = [ALL_FILES]
-    for tag in face.tags:
-        terms.append((TAG, *split_tag(tag)))
     if not face.tags:
         terms.append((UNTAGGED, "", None))
     if face.from_folder is not None:

@@ -20,6 +20,11 @@ on as it is, and an older lyts simply does not act on it.
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
 import msgspec
 
 from tagfs.errors import PeerDataError
@@ -28,6 +33,8 @@ from tagfs.stamp import is_stamp
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is set aside unread; the longest we write (notes) is far shorter."""
+MAX_TEXT_BYTES = 200
+"""What names a tag, a saved query or a set is no longer: these texts become keys of the index."""
 
 
 class Made(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
@@ -102,6 +109,8 @@ class Fact(msgspec.Struct, omit_defaults=True):
     nodes: list[str] | None = None
 
 
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{0,8}[1-9]))?Z\Z", re.ASCII)
 _decoder = msgspec.json.Decoder(Fact)
 _encoder = msgspec.json.Encoder()
 
@@ -126,7 +135,24 @@ def parse_fact(line: bytes) -> Fact:
 
 
 def _bad_hash(text: str) -> bool:
-    return len(text) != 64 or not all(c in "0123456789abcdef" for c in text)
+    return _SHA256.match(text) is None
+
+
+def _bad_text(text: str) -> bool:
+    """Whether a text cannot name a thing: empty, too long, or with control characters.
+
+    Less strict than `tag.check_tag`: what another lyts may one day allow as a tag is no
+    reason to refuse its facts.
+    """
+    if text.isascii() and text.isprintable():
+        return not 0 < len(text) <= MAX_TEXT_BYTES
+    return len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES or not text or any(
+        unicodedata.category(ch) in ("Cc", "Zl", "Zp", "Cs") for ch in text
+    )
+
+
+def _bad_tag(tag: str) -> bool:
+    return _bad_text(tag) or tag[0] == "="
 
 
 def _bad_removals(removals: dict[str, dict[str, str]]) -> bool:
@@ -153,6 +179,8 @@ def what_is_wrong(fact: Fact) -> str:
         return f"{fact.at!r} is no stamp"
     if not is_guid(fact.by):
         return f"{fact.by!r} is no node"
+    if fact.at[26:] != fact.by[:8]:
+        return f"its stamp {fact.at!r} is of another node than {fact.by!r}"
     if fact.action is not None and not is_stamp(fact.action):
         return f"{fact.action!r} is no action"
     if fact.undoes is not None and not is_stamp(fact.undoes):
@@ -162,18 +190,27 @@ def what_is_wrong(fact: Fact) -> str:
     if fact.tag is not None:
         if not isinstance(fact.tag, str):
             return "tags are stated, but about no file"
+        if fact.alias is not None and not isinstance(fact.alias, list):
+            return "an alias of a tag must be a list"
         for removals in (fact.unimplies, fact.unalias):
             if removals is not None and _bad_removals(removals):
                 return "a removal names no stamp"
-        if fact.alias is not None and not isinstance(fact.alias, list):
-            return "an alias of a tag must be a list"
+        for tags in ((fact.tag,), fact.implies, fact.alias, fact.unimplies, fact.unalias):
+            if tags is not None and any(map(_bad_tag, tags)):
+                return f"{next(filter(_bad_tag, tags))!r} is no possible tag"
     elif fact.node is not None:
         if not is_guid(fact.node):
             return f"{fact.node!r} is no node"
         if fact.alias is not None and not isinstance(fact.alias, str):
             return "an alias of a node must be a text"
-    elif fact.set is not None and (fact.label is None or fact.nodes is None or "/" in fact.label or fact.label in ("", ".", "..")):
-        return "a set needs a label and nodes"
+    elif fact.saved is not None:
+        if _bad_text(fact.saved):
+            return f"{fact.saved!r} cannot name a saved query"
+    elif fact.set is not None:
+        if _bad_text(fact.set) or fact.label is None or fact.nodes is None:
+            return "a set needs an id, a label and nodes"
+        if _bad_text(fact.label) or "/" in fact.label or fact.label in (".", ".."):
+            return f"{fact.label!r} is no possible label"
     return ""
 
 
@@ -182,6 +219,9 @@ def _wrong_with_file(fact: Fact) -> str:
         return f"{fact.file!r} is no file"
     if isinstance(fact.tag, str):
         return "the tags of a file must be a list"
+    for tags in (fact.tag, fact.untag):
+        if tags is not None and any(map(_bad_tag, tags)):
+            return f"{next(filter(_bad_tag, tags))!r} is no possible tag"
     made = fact.made
     if made is not None:
         if not name_is_possible(made.name):
@@ -205,18 +245,28 @@ def _wrong_with_file(fact: Fact) -> str:
     for placed in (fact.holds, fact.knows):
         if placed is not None and not all(map(is_guid, placed)):
             return "a placement names no node"
-    if fact.purge is not None and _bad_removals({"": fact.purge.seen}):
-        return "a purge names no stamp"
+    if fact.purge is not None and (_bad_removals({"": fact.purge.seen}) or any(map(_bad_hash, fact.purge.content))):
+        return "a purge names no stamp or no SHA-256"
     return ""
+
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+@lru_cache(maxsize=4096)
+def _day_of(text: str) -> int | None:
+    """Days since 1970 of `YYYY-MM-DD`, None where there is no such day."""
+    try:
+        return date.fromisoformat(text).toordinal() - _EPOCH_DAY
+    except ValueError:
+        return None
 
 
 def time_text(ns: int) -> str:
     """A time as ledgers write it: `2026-11-22T10:10:56.123456789Z`, zeros at the end of the fraction left out.
 
-    `ns` is nanoseconds since 1970, within the years 1 to 9999.
+    `ns` is nanoseconds since 1970, within 64 bits.
     """
-    from datetime import datetime, timedelta
-
     seconds, fraction = divmod(ns, 1_000_000_000)
     text = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()
     digits = f"{fraction:09d}".rstrip("0")
@@ -224,15 +274,17 @@ def time_text(ns: int) -> str:
 
 
 def parse_time_ns(text: str) -> int | None:
-    """Nanoseconds since 1970 of `time_text`, None where the text is no such time or beyond 64 bits."""
-    from datetime import datetime
+    """Nanoseconds since 1970 of `time_text`, None where the text is no such time or beyond 64 bits.
 
-    whole, _, fraction = text[:-1].partition(".") if text.endswith("Z") else ("", "", "")
-    if len(whole) != 19 or len(fraction) > 9 or (fraction and not (fraction.isascii() and fraction.isdigit())):
+    Each time has one spelling, so that the index can keep the number and give the text again.
+    """
+    found = _TIME.match(text)
+    if found is None:
         return None
-    try:
-        since = datetime.fromisoformat(whole) - datetime(1970, 1, 1)
-    except ValueError:
+    day_text, hour, minute, second, fraction = found.groups()
+    day = _day_of(day_text)
+    if day is None:
         return None
-    ns = (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
+    seconds = day * 86_400 + int(hour) * 3600 + int(minute) * 60 + int(second)
+    ns = seconds * 1_000_000_000 + (int(fraction.ljust(9, "0")) if fraction else 0)
     return ns if -(1 << 63) <= ns < 1 << 63 else None

@@ -78,6 +78,8 @@ class Thing:
             added = self._pair(relation, target)[0]
             added[node] = max(at, added.get(node, ""))
         for target, seen in (remove or {}).items():
+            if not seen:
+                continue  # removes nothing
             removed = self._pair(relation, target)[1]
             for where, stamp in seen.items():
                 removed[where] = max(stamp, removed.get(where, ""))
@@ -160,7 +162,9 @@ def thing_facts(kind: str, text: str, thing: Thing, node_guid: Mapping[str, str]
                 fact = at_stamp(thing.newest)
                 setattr(fact, "un" + relation, {**(getattr(fact, "un" + relation) or {}), target: dict(removed)})
     if thing.newest:
-        at_stamp(thing.newest)
+        newest = at_stamp(thing.newest)
+        if kind == SET_THING:
+            newest.label, newest.nodes = thing.value("set")  # without them it would be no fact
     return [facts[at] for at in sorted(facts)]
 
 

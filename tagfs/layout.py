@@ -104,8 +104,8 @@ def read_info(layout: Layout) -> StoreInfo:
         if found < FORMAT:
             raise OlderFormat(layout.root, found, FORMAT)
         return StoreInfo(found, *(str(values[key]) for key in StoreInfo._fields[1:]))
-    except (KeyError, ValueError, TypeError) as exc:
-        raise StoreError(f"{layout.toml} is damaged ({exc}); the ledgers and data files beside it are not concerned") from None
+    except (KeyError, ValueError, TypeError, OverflowError) as exc:
+        raise StoreError(f"{layout.toml} is damaged ({exc!r}); the ledgers and data files beside it are not concerned") from None
 
 
 def read_toml(layout: Layout) -> dict[str, object]:
@@ -123,7 +123,7 @@ def read_toml(layout: Layout) -> dict[str, object]:
         if not line or line.startswith("#"):
             continue
         key, eq, value = line.partition(" = ")
-        if eq and value.isdigit():
+        if eq and value.isascii() and value.isdigit() and len(value) < 10:
             values[key] = int(value)
         elif eq and len(value) >= 2 and value[0] == value[-1] == '"' and "\\" not in value and '"' not in value[1:-1]:
             values[key] = value[1:-1]

@@ -150,8 +150,7 @@ class Appender:
                     total += len(lines[at + count][1])
                     count += 1
                 data = b"".join(line for _, line in lines[at : at + count])
-                self._write(name, size, data)
-                out.append(Appended(name, size, data, count))
+                out.append(Appended(name, size, self._write(name, size, data), count))
                 at += count
                 open_segment = None
         except OSError as exc:
@@ -176,7 +175,8 @@ class Appender:
         self._undo.append((path, 0))
         return name, 0
 
-    def _write(self, name: str, size: int, data: bytes) -> None:
+    def _write(self, name: str, size: int, data: bytes) -> bytes:
+        """Append to a segment of `size` bytes; returns what was written, an LF before it included."""
         path = os.path.join(self.ledgers, name)
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:
@@ -190,6 +190,7 @@ class Appender:
                 view = view[os.write(fd, view) :]
         finally:
             os.close(fd)
+        return data
 
     def take_back(self) -> None:
         """Undo the last `append`: cut segments back. A segment it began stays, empty, so that its name is used up."""

@@ -9,10 +9,13 @@ flock on it; at exit the one that gets it exclusively syncs the index and remove
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from tagfs.errors import DiskFull
 
 
 @contextmanager
@@ -68,17 +71,32 @@ class Dirty:
             return
         self.release()
         fd = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_SH)
-        if os.pread(fd, 64, 0).strip() != boot_id.encode():
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, boot_id.encode() + b"\n", 0)
-            os.fsync(fd)
-            folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            if os.pread(fd, 64, 0).strip() != boot_id.encode():
+                self._write(fd, boot_id)
+        except OSError as exc:
+            os.close(fd)
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(os.path.dirname(self.path)) from exc
+            raise
         self._fd = fd
+
+    def _write(self, fd: int, boot_id: str) -> None:
+        was_empty = os.fstat(fd).st_size == 0
+        try:
+            # Over what was there, so that a full disk does not leave less than before.
+            os.ftruncate(fd, os.pwrite(fd, boot_id.encode() + b"\n", 0))
+            os.fsync(fd)
+        except OSError:
+            if was_empty:
+                os.unlink(self.path)  # an empty one would tell of a power cut that never was
+            raise
+        folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _stands(self, fd: int) -> bool:
         try:

@@ -14,11 +14,13 @@ import unicodedata
 MAX_SLUG_BYTES = 80
 MAX_EXTENSION_BYTES = 16
 
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+
 
 def _safe(text: str) -> str:
     """Lower case, letters and digits of any script kept, everything else one dash."""
     if text.isascii():
-        kept = "".join(ch if ch.isalnum() else " " for ch in text.lower())
+        kept = text.translate(_ASCII)
     else:
         folded = unicodedata.normalize("NFC", text.lower())
         # Marks are part of letters in many scripts; format characters (RTL marks) and
@@ -28,6 +30,8 @@ def _safe(text: str) -> str:
 
 
 def _cut(text: str, limit_bytes: int) -> str:
+    if len(text) * 4 <= limit_bytes:
+        return text
     raw = text.encode("utf-8", "ignore")
     if len(raw) <= limit_bytes:
         return text

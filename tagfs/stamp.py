@@ -28,6 +28,7 @@ MAX_DRAG_MS = 24 * 3600 * 1000
 """How far readings of others may pull a node's clock past its own wall clock."""
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+_WHEN_ZERO = "19700101T000000.000Z-0000-"
 _MAX_WHEN = (253402300800000 << 16) - 1  # the last millisecond of the year 9999
 _FORM = re.compile(r"(\d{8})T([01]\d|2[0-3])([0-5]\d)([0-5]\d)\.(\d{3})Z-([0-9a-f]{4})-[0-9a-f]{8}\Z", re.ASCII)
 
@@ -47,9 +48,9 @@ def _day_digits(day: int) -> str:
 
 
 def is_stamp(text: str) -> bool:
-    """Whether `text` is a stamp, its day one of the calendar."""
+    """Whether `text` is a stamp, its day one of the calendar. Its `when` is never 0: numbers say "none" with that."""
     found = _FORM.match(text)
-    if found is None:
+    if found is None or text.startswith(_WHEN_ZERO):
         return False
     try:
         _day_ms(found.group(1))
@@ -68,6 +69,7 @@ def make_stamp(when: int, node: str) -> Stamp:
     return Stamp(f"{_day_digits(day)}T{hour:02d}{minute:02d}{second:02d}.{millis:03d}Z-{counter:04x}-{node}")
 
 
+@lru_cache(maxsize=16_384)
 def when_of(stamp: str) -> int:
     """The `when` of a stamp. ValueError where the text is none."""
     return (

@@ -11,14 +11,15 @@ checked. Memory grows with the files touched until `flush`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
 
 import msgspec
 from pyroaring import BitMap
 
-from tagfs.face import Face, face_of, terms_of
+from tagfs.face import Face, face_of, terms_beside_tags
 from tagfs.fact import Fact
 from tagfs.glossary import NODE_THING, TAG_THING, Thing, compile_tags, subject_of
 from tagfs.guid import bytes_of_guid
@@ -49,7 +50,7 @@ class Entry:
         self.state = state
         self.ordinal = ordinal
         self.is_new = is_new
-        self.old_terms: list[TermKey] = []
+        self.old_terms: set[int] = set()
         self.old_face: Face | None = None
         self.old_name = b""
         self.old_row: Row | None = None
@@ -74,6 +75,7 @@ class Applier:
         self._things: dict[tuple[str, str], Thing] = {}
         self._touched_things: set[tuple[str, str]] = set()
         self._terms: dict[TermKey, int] = {}
+        self._tag_numbers: dict[str, int] = {}
         self._tag_texts: dict[int, str] = {}
         self._new_terms: dict[int, TermKey] = {}
         self._node_numbers: dict[str, int] = {}
@@ -110,7 +112,10 @@ class Applier:
             self._node_numbers[text], self._node_texts[number] = number, text
 
     def tag_number(self, tag: str) -> int:
-        return self._term_number((TAG, *split_tag(tag)))
+        number = self._tag_numbers.get(tag)
+        if number is None:
+            number = self._tag_numbers[tag] = self._term_number((TAG, *split_tag(tag)))
+        return number
 
     def tag_text(self, number: int) -> str:
         text = self._tag_texts.get(number)
@@ -190,9 +195,14 @@ class Applier:
         state = unpack_state(row, raw_name.decode("utf-8", "surrogatepass"), attr, sorted(tags), from_folder, merge, self)
         entry = Entry(state, ordinal, False)
         entry.old_face = face_of(state, self.node, self.nodes())
-        entry.old_terms = terms_of(entry.old_face)
+        entry.old_terms = set(self._posted(entry.old_face, [self.tag_number(tag) for tag in entry.old_face.tags]))
         entry.old_name, entry.old_row, entry.shared = raw_name, row, attr.shared
         return entry
+
+    def _posted(self, face: Face, tags: list[int]) -> list[int]:
+        """The terms a file is posted under; `tags` are the numbers of its own tags."""
+        others = [self._term_number(term) for term in terms_beside_tags(face)]
+        return tags + others if face.listed and not face.trashed else others
 
     def thing(self, kind: str, text: str) -> Thing:
         """The merge state of a tag, node, saved query or nodeset."""
@@ -265,7 +275,7 @@ class Applier:
                 self._put_term(number, term, 0, 0)
         self._new_terms.clear()
         for segment, ordinals in self._mentions.items():
-            self._grow("mention", segment, BitMap(ordinals))
+            self._grow("mention", segment, ordinals)
         for key, record in self._actions.items():
             self.tx.put(key, _pack(record), db=self.db["action"])
         self.tx.put(b"next_ordinal", U64.pack(self._next_ordinal), db=self.db["meta"])
@@ -291,56 +301,53 @@ class Applier:
         self._changed_terms = set()
 
     def _flush_files(self) -> None:
-        grow: dict[int, list[int]] = {}
-        shrink: dict[int, list[int]] = {}
-        rows: dict[int, dict[int, bytes]] = {}
-        names: dict[int, dict[int, bytes]] = {}
-        attrs: dict[int, dict[int, bytes]] = {}
-        fwd: dict[int, dict[int, list[int]]] = {}
+        grow: defaultdict[int, list[int]] = defaultdict(list)
+        shrink: defaultdict[int, list[int]] = defaultdict(list)
+        rows: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+        names: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+        attrs: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+        fwd: defaultdict[int, dict[int, list[int]]] = defaultdict(dict)
         guids: list[tuple[bytes, bytes]] = []
         hashes: list[tuple[bytes, bytes]] = []
         to_text: list[int] = []
+        changed: list[int] = []
         number = self._term_number
         tx, db = self.tx, self.db
         nodes = self.nodes()
         byname = tx.cursor(db["byname"])
+        by_ordinal = {entry.ordinal: entry for entry in self._touched}
         for entry in self._touched:
             entry.touched = False
             state, ordinal = entry.state, entry.ordinal
             face = face_of(state, self.node, nodes)
-            terms = terms_of(face)
+            own = [self.tag_number(tag) for tag in face.tags]
+            terms = self._posted(face, own)
             if entry.old_terms:
-                new, old = set(terms), set(entry.old_terms)
-                for term in new - old:
-                    grow.setdefault(number(term), []).append(ordinal)
-                for term in old - new:
-                    shrink.setdefault(number(term), []).append(ordinal)
+                new = set(terms)
+                for n in new - entry.old_terms:
+                    grow[n].append(ordinal)
+                for n in entry.old_terms - new:
+                    shrink[n].append(ordinal)
             else:
-                for term in terms:
-                    n = number(term)
-                    members = grow.get(n)
-                    if members is None:
-                        grow[n] = [ordinal]
-                    else:
-                        members.append(ordinal)
+                for n in terms:
+                    grow[n].append(ordinal)
             guid = bytes_of_guid(state.guid)
             name = face.name.encode("utf-8", "surrogatepass")
             sha = bytes.fromhex(face.sha256) if face.sha256 else bytes(32)
-            own = [number((TAG, *split_tag(tag))) for tag in face.tags]
             if face.from_folder is not None:
                 own.append(number((FROM, "", face.from_folder)))
             merge = pack_merge(state, face.name, self)
             flags = (PLAIN if merge is None else 0) | (LISTED if face.listed else 0) | (IN_TRASH if face.trashed else 0)
             node = self.node_number(state.by) if state.by else 0
             old_row = entry.old_row
-            self._flush_name(byname, entry, face, name, attrs)
-            rows.setdefault(ordinal // ROWS, {})[ordinal] = ROW.pack(guid, face.born_when, node, flags, sha)
+            self._flush_name(byname, entry, face, name, attrs, by_ordinal)
+            rows[ordinal // ROWS][ordinal] = ROW.pack(guid, face.born_when, node, flags, sha)
             if name != entry.old_name or entry.is_new:
-                names.setdefault(ordinal // NAMES, {})[ordinal] = name
-            attrs.setdefault(ordinal // blocks.ATTRS, {})[ordinal] = pack_attr(
+                names[ordinal // NAMES][ordinal] = name
+            attrs[ordinal // blocks.ATTRS][ordinal] = pack_attr(
                 guid, face.size_bytes, face.mode, entry.shared, face.mtime_ns
             )
-            fwd.setdefault(ordinal // FWD, {})[ordinal] = sorted(own)
+            fwd[ordinal // FWD][ordinal] = sorted(own)
             if merge is not None:
                 tx.put(U32.pack(ordinal), merge, db=db["merge"])
             elif old_row is not None and not old_row.flags & PLAIN:
@@ -354,8 +361,8 @@ class Applier:
                     hashes.append((sha[:2], sha[2:6] + U32.pack(ordinal)))
             if face.listed and _text_changed(entry.old_face, face):
                 to_text.append(ordinal)
-            entry.old_face, entry.old_terms, entry.old_name, entry.is_new = face, terms, name, False
-            self._changed_ordinals.add(ordinal)
+            changed.append(ordinal)
+        self._changed_ordinals.update(changed)
         guids.sort()
         hashes.sort()
         tx.cursor(db["guid"]).putmulti(guids)
@@ -366,11 +373,11 @@ class Applier:
         self._put_blocks("fwd", fwd, blocks.put_fwd)
         self._flush_postings(grow, shrink)
         if to_text:
-            for high, ordinals in _by_high(to_text):
+            for high, queued in _by_high(to_text):
                 key = TEXT_QUEUE + U16.pack(high)
                 raw = tx.get(key, db=db["pending"])
-                queued = BitMap.deserialize(raw) if raw is not None else BitMap()
-                queued.update(ordinals)
+                if raw is not None:
+                    queued |= BitMap.deserialize(raw)
                 tx.put(key, queued.serialize(), db=db["pending"])
 
     def _put_blocks(self, sub_db: str, changed: dict[int, Any], put: Any) -> None:
@@ -379,7 +386,9 @@ class Applier:
             key = U32.pack(block)
             self.tx.put(key, put(self.tx.get(key, db=db), changed[block]), db=db)
 
-    def _flush_name(self, byname: Any, entry: Entry, face: Face, name: bytes, attrs: dict[int, dict[int, bytes]]) -> None:
+    def _flush_name(
+        self, byname: Any, entry: Entry, face: Face, name: bytes, attrs: dict[int, dict[int, bytes]], by_ordinal: dict[int, Entry]
+    ) -> None:
         """Keep `byname` and the `shared` marks true. Only born files are found by name."""
         old_face = entry.old_face
         was_in = old_face is not None and old_face.listed
@@ -399,6 +408,8 @@ class Applier:
         byname.put(check[:2], check[2:] + U64.pack(face.born_when) + U32.pack(entry.ordinal))
         entry.shared = twin is not None
         if twin is not None:
+            if twin in by_ordinal:
+                by_ordinal[twin].shared = True  # where its attributes are still to be written
             self._mark_shared(twin, attrs)
 
     def _mark_shared(self, ordinal: int, attrs: dict[int, dict[int, bytes]]) -> None:
@@ -413,23 +424,23 @@ class Applier:
                 return
         ident, packed, mtime_ns = blocks.ATTR.unpack(written)
         if not packed & blocks.SHARED:
-            attrs.setdefault(number, {})[ordinal] = blocks.ATTR.pack(ident, packed | blocks.SHARED, mtime_ns)
+            attrs[number][ordinal] = blocks.ATTR.pack(ident, packed | blocks.SHARED, mtime_ns)
             self._changed_ordinals.add(ordinal)
 
     def _flush_postings(self, grow: dict[int, list[int]], shrink: dict[int, list[int]]) -> None:
         tx, db, now = self.tx, self.db, self.tx.id()
         for term in sorted({*grow, *shrink}):
             change = 0
-            for high, ordinals in _by_high(grow.get(term, ())):
-                change += self._grow("post", term, BitMap(ordinals))
-            for high, ordinals in _by_high(shrink.get(term, ())):
+            if term in grow:
+                change += self._grow("post", term, grow[term])
+            for high, leaving in _by_high(shrink.get(term, ())):
                 key = POST_KEY.pack(term, high)
                 raw = tx.get(key, db=db["post"])
                 if raw is None:
                     continue
                 members = BitMap.deserialize(raw)
                 before = len(members)
-                members -= BitMap(ordinals)
+                members -= leaving
                 change += len(members) - before
                 if members:
                     tx.put(key, members.serialize(), db=db["post"])
@@ -449,22 +460,20 @@ class Applier:
         text = key.encode() + b"\0" + (value or "").encode("utf-8", "surrogatepass")
         self.tx.put(U32.pack(number), TERM_HEAD.pack(kind, value is not None, count, now) + text, db=self.db["term"])
 
-    def _grow(self, sub_db: str, number: int, members: BitMap) -> int:
+    def _grow(self, sub_db: str, number: int, members: Iterable[int]) -> int:
         """Add files to a posting; returns how many were not in it."""
         added = 0
-        for high, ordinals in _by_high(members):
+        db = self.db[sub_db]
+        for high, part in _by_high(members):
             key = POST_KEY.pack(number, high)
-            raw = self.tx.get(key, db=self.db[sub_db])
-            part = BitMap(ordinals)
+            raw = self.tx.get(key, db=db)
             if raw is not None:
                 old = BitMap.deserialize(raw)
-                before = len(old)
                 part |= old
-            else:
-                before = 0
-            added += len(part) - before
+                added -= len(old)
+            added += len(part)
             part.run_optimize()
-            self.tx.put(key, part.serialize(), db=self.db[sub_db])
+            self.tx.put(key, part.serialize(), db=db)
         return added
 
     def _flush_things(self) -> None:
@@ -505,9 +514,13 @@ def _text_changed(old: Face | None, new: Face) -> bool:
     return old is None or (old.name, old.tags, old.notes, old.sha256) != (new.name, new.tags, new.notes, new.sha256)
 
 
-def _by_high(ordinals: Iterable[int]) -> Iterator[tuple[int, list[int]]]:
+def _by_high(ordinals: Iterable[int]) -> list[tuple[int, BitMap]]:
     """Ordinals by their 65,536-block."""
-    parts: dict[int, list[int]] = {}
-    for ordinal in ordinals:
-        parts.setdefault(ordinal >> 16, []).append(ordinal)
-    return iter(sorted(parts.items()))
+    whole = BitMap(ordinals)
+    if not whole:
+        return []
+    low, high = whole.min() >> 16, whole.max() >> 16
+    if low == high:
+        return [(low, whole)]
+    parts = [(block, whole & BitMap(range(block << 16, (block + 1) << 16))) for block in range(low, high + 1)]
+    return [(block, part) for block, part in parts if part]

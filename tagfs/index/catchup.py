@@ -21,8 +21,9 @@ from tagfs.fact import Fact, encode_fact, parse_fact
 from tagfs.glossary import Thing, subject_of, thing_facts
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
+from tagfs.index.positions import differs, known_segments
 from tagfs.index.schema import POST_KEY, U32, U64
-from tagfs.ledger import SegmentFile, prefix_crc, segments_below, whole_lines
+from tagfs.ledger import prefix_crc, segments_below, whole_lines
 from tagfs.merge import FileState, deciding_facts
 
 QUARANTINE = "Q"
@@ -38,23 +39,6 @@ class CaughtUp(NamedTuple):
     set_aside: int
     rolled_back: list[str]
     to_vouch: list[tuple[str, bytes]]
-
-
-def known_segments(tx: Any, db: dict[str, Any]) -> dict[str, SegmentRead]:
-    """How far each segment has been read, by name."""
-    return {key.decode("utf-8", "surrogateescape"): unpack_segment(value) for key, value in tx.cursor(db["segment"])}
-
-
-def is_behind(ledgers: str, known: dict[str, SegmentRead]) -> bool:
-    """Whether some segment on disk is not as it was when last read. Costs a stat for each."""
-    for file in segments_below(ledgers):
-        read = known.get(file.name)
-        if read is None:
-            if file.size_bytes:
-                return True
-        elif read.size_bytes != file.size_bytes or read.mtime_ns != file.mtime_ns:
-            return True
-    return False
 
 
 def put_segment(applier: Applier, name: str, read: SegmentRead) -> None:
@@ -91,7 +75,7 @@ def catch_up(
     """
     known = known_segments(applier.tx, applier.db)
     files = segments_below(ledgers)
-    changed = [f for f in files if _differs(known.get(f.name), f)]
+    changed = [f for f in files if differs(known.get(f.name), f)]
     total = sum(f.size_bytes for f in changed)
     done = lines = set_aside = 0
     rolled_back: list[str] = []
@@ -143,10 +127,6 @@ def catch_up(
         for name in rolled_back:
             applier.put_thing(REPORT, name, ["rolled back", wall_ms, len(to_vouch)])
     return applier, CaughtUp(lines, set_aside, rolled_back, to_vouch)
-
-
-def _differs(read: SegmentRead | None, file: SegmentFile) -> bool:
-    return read is None or read.size_bytes != file.size_bytes or read.mtime_ns != file.mtime_ns
 
 
 def _set_aside(applier: Applier, name: str, start: int, line: bytes, why: str) -> None:

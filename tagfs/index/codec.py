@@ -54,9 +54,13 @@ def is_plain(state: FileState) -> bool:
     content = state.contents.get(born)
     if content is None or content.was is not None or made.raw_name is not None:
         return False
+    at_birth = {node: born}
+    checked = None
     for by_node in state.added.values():
-        if len(by_node) != 1 or by_node.get(node) != born:
-            return False
+        if by_node is not checked:  # mostly one dict, shared by all tags
+            if by_node != at_birth:
+                return False
+            checked = by_node
     return made.data == data_path(state.guid, made.name)
 
 
@@ -135,10 +139,13 @@ def unpack_state(
     if 3 in parts:
         for group in parts[3]:
             at = stamp(group)
+            node, alone = node_of(at), {node_of(at): at}
             for tag in tags if group[2] is None else map(numbers.tag_text, group[2]):
-                state.added.setdefault(tag, {})[node_of(at)] = at
+                by_node = state.added.setdefault(tag, alone)
+                if by_node is not alone:
+                    state.added[tag] = {**by_node, node: at}
     elif tags:
-        state.added = {tag: {born[26:]: born} for tag in tags}
+        state.added = dict.fromkeys(tags, {born[26:]: born})
     state.removed = _unpack_removals(parts.get(4, ()), stamp, numbers)
     if 5 in parts:
         for c in parts[5]:

@@ -352,6 +352,12 @@ class View:
             found = cursor.next_dup()
         return out
 
+    def has_holder(self, name: bytes, born_when: int, ordinal: int) -> bool:
+        """Whether a file stands under a name, with its birth stamp."""
+        check = U32.pack(crc32(name))
+        wanted = check[2:] + U64.pack(born_when) + U32.pack(ordinal)
+        return bool(self.tx.cursor(self.db["byname"]).set_key_dup(check[:2], wanted))
+
     def named(self, name: str) -> BitMap:
         """The living files with exactly this name."""
         return self.any_named(name) & self.posting(ALL_TERM)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pyroaring import BitMap
+
 from tagfs.change import Change
 from tagfs.errors import BadRequest, NothingMatched
 from tagfs.glossary import TAG_THING
@@ -155,8 +157,6 @@ def known(view: View, name: str) -> bool:
 
 def files_with(view: View, name: str) -> int:
     """How many living files match a tag, its aliases and what implies it included."""
-    from pyroaring import BitMap
-
     found = [view.term(TAG, *split_tag(t)) for t in view.matching_tags(view.canonical(name))]
     terms = [t for t in found if t is not None]
     if len(terms) == 1:
@@ -178,6 +178,25 @@ def all_tags(view: View) -> list[TagCount]:
         names[name] = files_with(view, name)
     made = set(view.made_tags())
     return [TagCount(t, n) for t, n in sorted(names.items()) if t not in aliases and (n or t in made)]
+
+
+def facets(view: View, bitmap: BitMap) -> list[TagCount]:
+    """The tags of the files of a result with how many of them have each, most files first. Aliases are resolved."""
+    counts: dict[str, int] = {}
+    doubled: dict[str, list[int]] = {}
+    canonical = view.aliases()
+    for term, files in view.facet_counts(bitmap).items():
+        kind, key, value = view.term_text(term)
+        if kind != TAG or not files:
+            continue
+        text = key if value is None else f"{key}={value}"
+        name = canonical.get(text, text)
+        counts[name] = counts.get(name, 0) + files
+        doubled.setdefault(name, []).append(term)
+    for name, terms in doubled.items():
+        if len(terms) > 1:  # a file with two spellings counts once
+            counts[name] = len(BitMap.union(*(view.posting(term) for term in terms)) & bitmap)
+    return [TagCount(name, files) for name, files in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def _existing(change: Change, name: str) -> None:
@@ -324,8 +343,6 @@ def remove_tag(store: Store, name: str, guids: Sequence[str]) -> Tagged:
 
 def carriers(view: View, name: str) -> list[str]:
     """The GUIDs of all living files with a tag of their own accord (not by implication), any spelling."""
-    from pyroaring import BitMap
-
     canonical = view.canonical(name)
     found = BitMap()
     for spelling in (canonical, *_spellings(view).get(canonical, ())):

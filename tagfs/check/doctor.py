@@ -1,0 +1,131 @@
+"""`lyts doctor`: the machine and the store, as far as they concern lyts.
+
+Looks only. Each remark is ok, a note, or a problem with what to do. It must work when
+little else does, so nothing it looks at may end it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+
+from tagfs.check.finding import Remark
+from tagfs.errors import LytsError
+from tagfs.index.catchup import QUARANTINE, REPORT
+from tagfs.index.positions import is_behind, known_segments
+from tagfs.index.read import View
+from tagfs.layout import Layout, read_info
+from tagfs.lock import dirty_boot
+from tagfs.stamp import MAX_DRAG_MS, ms_of
+from tagfs.store import Machine, Store
+
+OK, NOTE, PROBLEM = "ok", "note", "problem"
+LOW_SPACE_BYTES = 200 << 20
+OLDEST_PYTHON = (3, 11)
+
+
+def examine(root: str, machine: Machine) -> list[Remark]:
+    """All remarks on the store in the folder `root` and the machine it is on, worst last."""
+    out: list[Remark] = []
+    for look in (_python, _store, _space, _folders, _index, _ledgers):
+        try:
+            out.extend(look(root, machine))
+        except LytsError as exc:
+            out.append(Remark(PROBLEM, look.__name__[1:], str(exc), ""))
+        except Exception as exc:  # a broken store is what doctor is for
+            out.append(Remark(PROBLEM, look.__name__[1:], f"could not be looked at: {exc}", "lyts fsck may tell more"))
+        if out and out[-1].topic == "store" and out[-1].level == PROBLEM:
+            break
+    return sorted(out, key=lambda remark: (OK, NOTE, PROBLEM).index(remark.level))
+
+
+def _python(root: str, machine: Machine) -> Iterator[Remark]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < OLDEST_PYTHON:
+        yield Remark(PROBLEM, "python", f"Python {version} is too old", "lyts needs Python 3.11 or later")
+    else:
+        import lmdb
+
+        yield Remark(OK, "python", f"Python {version}, LMDB binding {lmdb.__version__}", "")
+
+
+def _store(root: str, machine: Machine) -> Iterator[Remark]:
+    layout = Layout(root)
+    info = read_info(layout)
+    yield Remark(OK, "store", f"{layout.root}, format {info.format}, this device is called {info.alias!r} ({info.node[:8]})", "")
+    if os.path.exists("/etc/machine-id") and info.machine_id:
+        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
+            if file.read().strip() != info.machine_id:
+                yield Remark(
+                    NOTE, "machine", "the store was made on another machine",
+                    "if you copied it and the other one is still in use, do not change files in both",
+                )
+
+
+def _space(root: str, machine: Machine) -> Iterator[Remark]:
+    usage = shutil.disk_usage(root)
+    if usage.free < LOW_SPACE_BYTES:
+        yield Remark(PROBLEM, "space", f"only {usage.free >> 20} MiB are free on the disk of the store", "free some space; lyts trash empty helps")
+    else:
+        yield Remark(OK, "space", f"{usage.free >> 30} GiB are free on the disk of the store", "")
+
+
+def _folders(root: str, machine: Machine) -> Iterator[Remark]:
+    layout = Layout(root)
+    for path in (layout.ledgers, layout.sets, layout.scratch, layout.keep):
+        if not os.path.isdir(path):
+            yield Remark(PROBLEM, "folders", f"{path} is missing", "restore it from a backup, or make it again empty if you know it held nothing")
+    if os.stat(layout.root).st_mode & 0o077:
+        yield Remark(NOTE, "folders", f"others on this machine may look into {layout.root}", f"to keep it to yourself: chmod 700 {layout.root}")
+    left = [name for name in os.listdir(layout.scratch) if name not in ("reserve", "CACHEDIR.TAG")] if os.path.isdir(layout.scratch) else []
+    if left:
+        yield Remark(
+            NOTE, "scratch", f"{len(left)} half-written files are left in {layout.scratch} from something that was interrupted",
+            "they are copies of files you were adding; once those are in the library you can delete them",
+        )
+
+
+def _index(root: str, machine: Machine) -> Iterator[Remark]:
+    boot = dirty_boot(Layout(root).dirty)
+    if boot is not None and boot != machine.boot_id():
+        yield Remark(NOTE, "index", "the machine was not shut down cleanly; the index is built again at the next command", "")
+    else:
+        yield Remark(OK, "index", "was left in order" if boot is None else "in use, or left so by a program that was ended", "")
+
+
+def _ledgers(root: str, machine: Machine) -> Iterator[Remark]:
+    from msgspec.msgpack import decode
+
+    with Store(root, machine) as store, store.view() as view:
+        known = known_segments(view.tx, view.db)
+        lines = sum(read.lines for read in known.values())
+        yield Remark(OK, "ledgers", f"{len(known)} files, {lines} facts", "")
+        if is_behind(store.layout.ledgers, known):
+            yield Remark(NOTE, "ledgers", "some facts are not in the index yet", "the next command takes them in")
+        for _, raw in view.things(QUARANTINE):
+            name, start, _, why, excerpt = decode(raw)
+            yield Remark(PROBLEM, "ledgers", f"{name}, byte {start}: a line was set aside: {why}. It begins: {excerpt[:60]!r}", "everything else was read")
+        for name, raw in view.things(REPORT):
+            what, _, vouched = decode(raw)
+            yield Remark(PROBLEM, "ledgers", f"{name} was {what}; {vouched} facts it lost were kept", "look at the disk it is on")
+        yield from _clocks(view, machine.wall_ms())
+
+
+def _clocks(view: View, wall_ms: int) -> Iterator[Remark]:
+    names = {node[:8]: name for node, name in view.node_names().items()}
+    newest: dict[str, str] = {}
+    from tagfs.verbs.history import actions
+
+    for action in actions(view):
+        node = action.action[26:]
+        newest.setdefault(node, action.action)
+        if ms_of(action.action) <= wall_ms:
+            break
+    for node, stamp in newest.items():
+        if ms_of(stamp) > wall_ms + MAX_DRAG_MS:
+            days = (ms_of(stamp) - wall_ms) // MAX_DRAG_MS
+            yield Remark(PROBLEM, "clock", f"the clock of {names.get(node, node)!r} was {days} days ahead", "set the clock of that device right, or of this one")
+
+

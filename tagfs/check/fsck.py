@@ -1,0 +1,233 @@
+"""`lyts fsck`: whether the ledgers, the index and the bytes agree.
+
+Looks only; changes nothing. Three passes:
+
+    ledgers   every line parses; what was set aside, torn or rolled back is named
+    index     for every file, the join of its facts equals what the index keeps, and its
+              row, name, attributes, terms, postings, counts and look-ups follow from it
+    bytes     every file held here has its bytes, of the right size (`deep`: of the right
+              SHA-256); no bytes without a face
+
+Facts are joined for a portion of the GUIDs at a time, so that memory stays bounded on a
+large store; the ledgers are read once for each portion.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from pyroaring import BitMap
+
+from tagfs.bytes import hash_file
+from tagfs.check.finding import Finding
+from tagfs.errors import PeerDataError
+from tagfs.face import Face, face_of, terms_of
+from tagfs.fact import parse_fact
+from tagfs.guid import guid_of_bytes, short
+from tagfs.index.apply import Applier
+from tagfs.index.blocks import IN_TRASH, LISTED
+from tagfs.index.catchup import QUARANTINE, REPORT
+from tagfs.index.read import View
+from tagfs.ledger import segments_below, whole_lines
+from tagfs.merge import FileState
+from tagfs.place import Places, places
+from tagfs.store import Store
+from tagfs.term import ALL_FILES, ALL_TERM
+
+PORTION_FILES = 100_000
+
+Progress = Callable[[str, int, int], None]
+_REBUILD = "build the index again: lyts reindex"
+
+
+def fsck(store: Store, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
+    """All that does not agree; empty where everything does.
+
+    Args:
+        deep: read all bytes and compare their SHA-256.
+        progress: called with what is looked at, how much is done, and how much there is.
+    """
+    found: list[Finding] = []
+    with store.view() as view:
+        found += _ledgers(store, view)
+        held: list[tuple[str, Face]] = []
+        index = store.open_index()
+        total = view.ordinal_total()
+        portions = max(1, -(-total // PORTION_FILES))
+        expected: dict[tuple[int, str, str | None], list[int]] = {}
+        for portion in range(portions):
+            # A fresh Applier a portion: it remembers every state it gave.
+            applier = Applier(index, view.tx, store.node)
+            found += _files(store, view, applier, portion, portions, expected, held)
+            if progress is not None:
+                progress("facts", portion + 1, portions)
+        found += _postings(view, expected)
+        where = places(store.layout, view, store.node)
+    found += _bytes(store, where, held, deep, progress)
+    return found
+
+
+def _ledgers(store: Store, view: View) -> Iterator[Finding]:
+    from msgspec.msgpack import decode
+
+    for _, raw in view.things(QUARANTINE):
+        name, start, length, why, _ = decode(raw)
+        yield Finding(
+            "line-set-aside", f"{name} at byte {start}", f"a line of {length} bytes is {why}",
+            "everything else was read; if the line matters, mend it in the file, which is then read again",
+        )
+    for name, raw in view.things(REPORT):
+        what, _, vouched = decode(raw)
+        yield Finding(
+            "ledger-" + what.replace(" ", "-"), name, f"the ledger file was {what}; {vouched} facts it lost were kept",
+            "nothing is missing; look at the disk it is on. To forget this message: lyts reindex",
+        )
+    for file in segments_below(store.layout.ledgers):
+        path = os.path.join(store.layout.ledgers, file.name)
+        try:
+            with open(path, "rb") as segment:
+                segment.seek(max(0, file.size_bytes - 1))
+                torn = file.size_bytes > 0 and segment.read(1) != b"\n"
+        except OSError as exc:
+            yield Finding("ledger-unreadable", file.name, f"cannot be read ({exc.strerror})", "look at the disk it is on")
+            continue
+        if torn:
+            yield Finding(
+                "ledger-torn", file.name, "the last line is unfinished",
+                "it was never acknowledged, so nothing is missing; the next start begins a new file",
+            )
+
+
+def _portion_of(guid: str, portions: int) -> int:
+    return int(guid[:8], 16) % portions
+
+
+def _files(
+    store: Store, view: View, applier: Applier, portion: int, portions: int,
+    expected: dict[tuple[int, str, str | None], list[int]], held: list[tuple[str, Face]],
+) -> Iterator[Finding]:
+    states = _join_all(store.layout.ledgers, portion, portions)
+    nodes = applier.nodes()
+    seen = set()
+    for ordinal, row in view.rows(range(view.ordinal_total())):
+        guid: str = guid_of_bytes(row.guid)
+        if _portion_of(guid, portions) != portion:
+            continue
+        seen.add(guid)
+        kept = applier.entry_at(ordinal).state
+        truth = states.get(guid)
+        if truth is None:
+            yield Finding("index-extra", short(guid), "the index knows a file that no ledger speaks of", _REBUILD)
+            continue
+        if kept != truth:
+            yield Finding("index-differs", short(guid), "the index and the ledgers say different things of this file", _REBUILD)
+        face = face_of(truth, store.node, nodes)
+        for what in _blocks_differ(view, ordinal, guid, face):
+            yield Finding("index-blocks", short(guid), what, _REBUILD)
+        for term in terms_of(face):
+            expected.setdefault(term, []).append(ordinal)
+        if face.listed and store.node in face.holds:
+            held.append((guid, face))
+    for guid in states.keys() - seen:
+        yield Finding("index-missing", short(guid), "a ledger speaks of a file that the index does not know", _REBUILD)
+
+
+def _join_all(ledgers: str, portion: int, portions: int) -> dict[str, FileState]:
+    states: dict[str, FileState] = {}
+    for file in segments_below(ledgers):
+        for piece in whole_lines(os.path.join(ledgers, file.name), 0):
+            for line in piece.split(b"\n"):
+                if not line:
+                    continue
+                try:
+                    fact = parse_fact(line)
+                except PeerDataError:
+                    continue
+                if fact.file is not None and _portion_of(fact.file, portions) == portion:
+                    state = states.get(fact.file)
+                    if state is None:
+                        state = states[fact.file] = FileState(fact.file)
+                    state.add(fact)
+    return states
+
+
+def _blocks_differ(view: View, ordinal: int, guid: str, face: Face) -> Iterator[str]:
+    row, attr = view.row(ordinal), view.attr(ordinal)
+    assert row is not None
+    name = face.name.encode("utf-8", "surrogatepass")
+    if view.name(ordinal) != face.name:
+        yield f"its name is kept as {view.name(ordinal)!r}, not {face.name!r}"
+    if (attr.size_bytes, attr.mode, attr.mtime_ns) != (face.size_bytes, face.mode, face.mtime_ns):
+        yield "its size, mode or time are not those of its face"
+    if (row.flags & LISTED != 0, row.flags & IN_TRASH != 0) != (face.listed, face.trashed):
+        yield "it is marked as listed or trashed wrongly"
+    if row.sha256.hex() != (face.sha256 or "0" * 64) or row.born_when != face.born_when:
+        yield "its content or birth is kept wrongly"
+    if sorted(view.own_tags(ordinal)) != sorted(face.tags) or view.from_folder(ordinal) != face.from_folder:
+        yield "its tags are kept wrongly"
+    if view.ordinal(guid) != ordinal:
+        yield "it is not found by its id"
+    if face.sha256 and ordinal not in view.with_hash(bytes.fromhex(face.sha256)):
+        yield "it is not found by its content"
+    held = view.has_holder(name, face.born_when, ordinal)
+    if held != face.listed:
+        yield "it is not found by its name" if face.listed else "it is found by a name it no longer has"
+
+
+def _postings(view: View, expected: dict[tuple[int, str, str | None], list[int]]) -> Iterator[Finding]:
+    numbers = set()
+    for term, ordinals in expected.items():
+        number = ALL_TERM if term == ALL_FILES else view.term(*term)
+        where = term[1] if term[2] is None else f"{term[1]}={term[2]}"
+        if number is None:
+            yield Finding("index-term", where, "files have this tag, but the index does not know it", _REBUILD)
+            continue
+        numbers.add(number)
+        members = view.posting(number)
+        if members != BitMap(ordinals):
+            yield Finding("index-posting", where, f"the index finds {len(members)} files with it, {len(ordinals)} have it", _REBUILD)
+        if view.count(number) != len(ordinals):
+            yield Finding("index-count", where, f"the index counts {view.count(number)} files with it, {len(ordinals)} have it", _REBUILD)
+    for number in range(view.term_total()):
+        if number not in numbers and (view.posting(number) or view.count(number)):
+            yield Finding("index-posting", f"term {number}", "the index finds files with a tag that none has", _REBUILD)
+
+
+def _bytes(store: Store, where: Places, held: list[tuple[str, Face]], deep: bool, progress: Progress | None) -> Iterator[Finding]:
+    layout = store.layout
+    known = {face.data for _, face in held}
+    total = sum(face.size_bytes for _, face in held) if deep else len(held)
+    done = 0
+    for guid, face in held:
+        label = f"{short(guid)} {face.name}"
+        path = where.find(face.data, face.holds)
+        if path is None:
+            yield Finding("bytes-missing", label, "its bytes are not on this disk", "look for them in a backup: lyts add takes them in again")
+            continue
+        found = os.lstat(path)
+        if found.st_size != face.size_bytes:
+            yield Finding("bytes-changed", label, f"{path} has {found.st_size} bytes, not {face.size_bytes}", "restore it from a backup")
+        elif deep:
+            try:
+                if hash_file(path) != face.sha256:
+                    yield Finding("bytes-changed", label, f"{path} does not have the content it had", "restore it from a backup")
+            except OSError as exc:
+                yield Finding("bytes-unreadable", label, f"{path} cannot be read ({exc.strerror})", "look at the disk it is on")
+        done += face.size_bytes if deep else 1
+        if progress is not None:
+            progress("bytes", done, total)
+    for path, data in _data_files(layout.sets):
+        if data not in known:
+            yield Finding("bytes-without-face", path, "bytes that no file of the library stands for", "to take them in: lyts add " + path)
+
+
+def _data_files(sets: str) -> Iterator[tuple[str, str]]:
+    """(path, path below data/) of all data files of all sets."""
+    for label in sorted(os.listdir(sets)) if os.path.isdir(sets) else ():
+        data = os.path.join(sets, label, "data")
+        for gg in sorted(os.listdir(data)) if os.path.isdir(data) else ():
+            folder = os.path.join(data, gg)
+            if os.path.isdir(folder):
+                for name in sorted(os.listdir(folder)):
+                    yield os.path.join(folder, name), f"{gg}/{name}"

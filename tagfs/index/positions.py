@@ -1,0 +1,28 @@
+"""How far each ledger segment has been read, and whether there is more.
+
+On the start-up path of every command that only looks: nothing in here imports msgspec.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tagfs.index.blocks import SegmentRead, unpack_segment
+from tagfs.ledger import SegmentFile, segments_below
+
+
+def known_segments(tx: Any, db: dict[str, Any]) -> dict[str, SegmentRead]:
+    """How far each segment has been read, by name."""
+    return {key.decode("utf-8", "surrogateescape"): unpack_segment(value) for key, value in tx.cursor(db["segment"])}
+
+
+def differs(read: SegmentRead | None, file: SegmentFile) -> bool:
+    """Whether a segment on disk is not as it was when it was last read."""
+    if read is None:
+        return file.size_bytes > 0
+    return read.size_bytes != file.size_bytes or read.mtime_ns != file.mtime_ns
+
+
+def is_behind(ledgers: str, known: dict[str, SegmentRead]) -> bool:
+    """Whether the ledgers have what the index has not. Costs a stat for each segment."""
+    return any(differs(known.get(file.name), file) for file in segments_below(ledgers))

@@ -43,14 +43,20 @@ class CannotTake(BadRequest):
 
 
 _KINDS = (
-    (stat.S_ISDIR, "is a folder"), (stat.S_ISFIFO, "is a pipe, not a file"), (stat.S_ISSOCK, "is a socket, not a file"),
-    (stat.S_ISBLK, "is a device, not a file"), (stat.S_ISCHR, "is a device, not a file"), (stat.S_ISLNK, "is a symbolic link"),
+    (stat.S_ISDIR, "is a folder"),
+    (stat.S_ISFIFO, "is a pipe, not a file"),
+    (stat.S_ISSOCK, "is a socket, not a file"),
+    (stat.S_ISBLK, "is a device, not a file"),
+    (stat.S_ISCHR, "is a device, not a file"),
+    (stat.S_ISLNK, "is a symbolic link"),
 )
 
 
 def why_not_a_file(mode: int) -> str:
     """Empty for a regular file, else what it is instead."""
-    return "" if stat.S_ISREG(mode) else next((why for is_kind, why in _KINDS if is_kind(mode)), "is not a regular file")
+    return (
+        "" if stat.S_ISREG(mode) else next((why for is_kind, why in _KINDS if is_kind(mode)), "is not a regular file")
+    )
 
 
 def take(source: str, into: str, progress: Callable[[int], None] | None = None, *, link: bool = False) -> Taken:

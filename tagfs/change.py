@@ -22,7 +22,9 @@ from tagfs.stamp import Clock, when_of
 class Change:
     """Statements of one action. See the module."""
 
-    def __init__(self, applier: Applier, clock: Clock, wall_ms: int, node: Guid, action: str | None, undoes: str | None) -> None:
+    def __init__(
+        self, applier: Applier, clock: Clock, wall_ms: int, node: Guid, action: str | None, undoes: str | None
+    ) -> None:
         self.view: View = applier.view
         self.wall_ms = wall_ms
         self.node = node

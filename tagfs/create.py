@@ -40,7 +40,10 @@ def create_store(
     layout = Layout(root)
     if os.path.exists(layout.toml):
         raise BadRequest(f"there is a lyts store in {layout.root} already; nothing was changed")
-    known = {os.path.basename(p) for p in (layout.lock, layout.dirty, layout.ledgers, layout.sets, layout.scratch, layout.keep)}
+    known = {
+        os.path.basename(p)
+        for p in (layout.lock, layout.dirty, layout.ledgers, layout.sets, layout.scratch, layout.keep)
+    }
     try:
         if os.path.isdir(layout.root) and set(os.listdir(layout.root)) - known:
             raise BadRequest(

@@ -97,8 +97,7 @@ class NoStore(StoreError):
     def __init__(self, path: str) -> None:
         self.path = path
         super().__init__(
-            f"there is no lyts store in {path}. Make one with: lyts init "
-            "(or add files straight away: lyts add FILE...)"
+            f"there is no lyts store in {path}. Make one with: lyts init (or add files straight away: lyts add FILE...)"
         )
 
 

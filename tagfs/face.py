@@ -16,7 +16,19 @@ from tagfs.merge import FileState
 from tagfs.stamp import when_of
 from tagfs.tag import split_tag
 from tagfs.term import (
-    ADDED, ALL_FILES, EXT, FROM, HOLDS, MODIFIED, NOTED, SIZE, TAG, TRASHED, UNKNOWN, UNTAGGED, TermKey,
+    ADDED,
+    ALL_FILES,
+    EXT,
+    FROM,
+    HOLDS,
+    MODIFIED,
+    NOTED,
+    SIZE,
+    TAG,
+    TRASHED,
+    UNKNOWN,
+    UNTAGGED,
+    TermKey,
 )
 
 DEFAULT_MODE = 0o644

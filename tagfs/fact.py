@@ -146,8 +146,10 @@ def _bad_text(text: str) -> bool:
     """
     if text.isascii() and text.isprintable():
         return not 0 < len(text) <= MAX_TEXT_BYTES
-    return len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES or not text or any(
-        unicodedata.category(ch) in ("Cc", "Zl", "Zp", "Cs") for ch in text
+    return (
+        len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES
+        or not text
+        or any(unicodedata.category(ch) in ("Cc", "Zl", "Zp", "Cs") for ch in text)
     )
 
 
@@ -163,14 +165,24 @@ def data_path_is_safe(path: str) -> bool:
     """Whether a `data` path stays below its folder: `gg/<file name>`, nothing else."""
     folder, slash, name = path.partition("/")
     return (
-        len(folder) == 2 and slash == "/" and 0 < len(name) <= 255
-        and "/" not in name and "\0" not in path and name not in (".", "..") and folder not in (".", "..")
+        len(folder) == 2
+        and slash == "/"
+        and 0 < len(name) <= 255
+        and "/" not in name
+        and "\0" not in path
+        and name not in (".", "..")
+        and folder not in (".", "..")
     )
 
 
 def name_is_possible(name: str) -> bool:
     """Whether a name can stand in a directory: not empty, no slash, no NUL, at most 255 bytes."""
-    return 0 < len(name.encode("utf-8", "surrogatepass")) <= 255 and "/" not in name and "\0" not in name and name not in (".", "..")
+    return (
+        0 < len(name.encode("utf-8", "surrogatepass")) <= 255
+        and "/" not in name
+        and "\0" not in name
+        and name not in (".", "..")
+    )
 
 
 def what_is_wrong(fact: Fact) -> str:
@@ -250,7 +262,8 @@ def _wrong_with_file(fact: Fact) -> str:
     return ""
 
 
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC throughout; a zone would only be taken off again
+_EPOCH_DAY = _EPOCH.toordinal()
 
 
 @lru_cache(maxsize=4096)
@@ -268,7 +281,7 @@ def time_text(ns: int) -> str:
     `ns` is nanoseconds since 1970, within 64 bits.
     """
     seconds, fraction = divmod(ns, 1_000_000_000)
-    text = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()
     digits = f"{fraction:09d}".rstrip("0")
     return f"{text}.{digits}Z" if digits else f"{text}Z"
 

@@ -72,7 +72,9 @@ class Thing:
             old = self.registers.get(register)
             self.registers[register] = (at, value) if old is None else _later((at, value), old)
 
-    def _pairs(self, relation: str, at: str, add: list[str] | None, remove: Mapping[str, Mapping[str, str]] | None) -> None:
+    def _pairs(
+        self, relation: str, at: str, add: list[str] | None, remove: Mapping[str, Mapping[str, str]] | None
+    ) -> None:
         node = node_of(at)
         for target in add or ():
             added = self._pair(relation, target)[0]
@@ -181,9 +183,7 @@ def compile_tags(things: Mapping[str, Thing]) -> TagTables:
         return canonical.get(tag, tag)
 
     implied_by: dict[str, set[str]] = {}
-    edges = sorted(
-        (at, tag, target) for tag, thing in things.items() for target, at in thing.live("implies").items()
-    )
+    edges = sorted((at, tag, target) for tag, thing in things.items() for target, at in thing.live("implies").items())
     for _, tag, target in edges:
         lower, upper = resolve(tag), resolve(target)
         if upper not in _all_below(lower, implied_by):  # else it would close a cycle
@@ -231,4 +231,3 @@ def _all_below(tag: str, implied_by: Mapping[str, set[str]]) -> set[str]:
                 found.add(lower)
                 todo.append(lower)
     return found
-

@@ -62,7 +62,9 @@ def default_root(environ: dict[str, str]) -> str:
     given = environ.get("LYTS_STORE")
     if given:
         return os.path.abspath(os.path.expanduser(given))
-    data_home = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
+    data_home = environ.get("XDG_DATA_HOME") or os.path.join(
+        environ.get("HOME") or os.path.expanduser("~"), ".local", "share"
+    )
     return os.path.join(data_home, "lyts")
 
 
@@ -98,14 +100,16 @@ def read_info(layout: Layout) -> StoreInfo:
     """
     values = read_toml(layout)
     try:
-        found = int(values["format"])
+        found = int(str(values["format"]))
         if found > FORMAT:
             raise NewerFormat(layout.root, found, FORMAT)
         if found < FORMAT:
             raise OlderFormat(layout.root, found, FORMAT)
         return StoreInfo(found, *(str(values[key]) for key in StoreInfo._fields[1:]))
     except (KeyError, ValueError, TypeError, OverflowError) as exc:
-        raise StoreError(f"{layout.toml} is damaged ({exc!r}); the ledgers and data files beside it are not concerned") from None
+        raise StoreError(
+            f"{layout.toml} is damaged ({exc!r}); the ledgers and data files beside it are not concerned"
+        ) from None
 
 
 def read_toml(layout: Layout) -> dict[str, object]:
@@ -137,5 +141,5 @@ def _with_tomllib(layout: Layout, text: str) -> dict[str, object]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:
         raise StoreError(f"{layout.toml} is damaged ({exc})") from None

@@ -39,12 +39,12 @@ class SegmentFile(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """What one append wrote into one segment: `first` is where it began, `count` how many lines it took."""
+    """What one append wrote into one segment: `first` is where it began, `line_count` how many lines it took."""
 
     name: str
     first_byte: int
     data: bytes
-    count: int
+    line_count: int
 
 
 def segments_below(ledgers: str) -> list[SegmentFile]:

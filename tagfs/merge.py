@@ -53,7 +53,18 @@ class FileState:
     """All that the join of one file's facts needs. Compared by value."""
 
     __slots__ = (
-        "guid", "born", "by", "made", "registers", "added", "removed", "contents", "holds", "knows", "purges", "latest",
+        "guid",
+        "born",
+        "by",
+        "made",
+        "registers",
+        "added",
+        "removed",
+        "contents",
+        "holds",
+        "knows",
+        "purges",
+        "latest",
     )
 
     def __init__(self, guid: str) -> None:
@@ -228,7 +239,11 @@ def deciding_facts(state: FileState, node_guid: dict[str, str]) -> list[Fact]:
     def at_stamp(at: str) -> Fact:
         fact = facts.get(at)
         if fact is None:
-            by = state.by if at == state.born else node_guid.get(node_of(at), node_of(at) + "-0000-4000-8000-000000000000")
+            by = (
+                state.by
+                if at == state.born
+                else node_guid.get(node_of(at), node_of(at) + "-0000-4000-8000-000000000000")
+            )
             fact = facts[at] = Fact(at=at, by=by, file=state.guid)
         return fact
 

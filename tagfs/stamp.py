@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import NewType
 
 Stamp = NewType("Stamp", str)
-Node8 = NewType("Node8", str)
+Node8 = str
 """The first 8 hex digits of a node's GUID, as stamps carry them."""
 
 STAMP_LENGTH = 34
@@ -88,7 +88,7 @@ def ms_of(stamp: str) -> int:
 
 def node_of(stamp: str) -> Node8:
     """The 8 hex digits of the node that made the stamp."""
-    return Node8(stamp[26:])
+    return stamp[26:]
 
 
 class Clock:

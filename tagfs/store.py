@@ -22,47 +22,30 @@ Clock, randomness and boot id come with `Machine`; tests bring their own.
 
 from __future__ import annotations
 
-import errno
-import gc
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import lmdb
 
+from tagfs import reserve
 from tagfs.errors import DiskFull, ReadOnlyStore, StoreError
 from tagfs.guid import Guid
-from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, is_full, open_index, reading, translated
+from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, open_index, reading, translated
 from tagfs.index.positions import is_behind, known_segments
 from tagfs.index.read import View
 from tagfs.layout import Layout, StoreInfo, read_info
 from tagfs.lock import Dirty, dirty_boot, hold, try_hold
 
 if TYPE_CHECKING:
+    from tagfs.action import Place
     from tagfs.change import Change
     from tagfs.merge import FileState
 
 T = TypeVar("T")
-
-RESERVE_BYTES = 2 << 20
-"""Set aside on disk so that removing still works when it is full."""
-_CLOCK_KEY = b"clock"
-_SEGMENT_KEY = b"open_segment"
-
-
-@contextmanager
-def no_cycle_search() -> Iterator[None]:
-    """Facts and states hold no cycles; looking for some among a million of them was a third of a bulk load's time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class Machine(NamedTuple):
@@ -112,7 +95,9 @@ class Store:
         self.info: StoreInfo = read_info(self.layout)
         self.node = Guid(self.info.node)
         self.machine = machine or this_machine()
-        self.read_only = not os.access(self.layout.root, os.W_OK) or bool(os.statvfs(self.layout.root).f_flag & os.ST_RDONLY)
+        self.read_only = not os.access(self.layout.root, os.W_OK) or bool(
+            os.statvfs(self.layout.root).f_flag & os.ST_RDONLY
+        )
         self._map_size = map_size
         self._on_wait = on_wait
         self._on_rebuild = on_rebuild
@@ -217,13 +202,24 @@ class Store:
 
     def _open(self) -> Index:
         return open_index(
-            self.layout.index, create=False, read_only=self.read_only, locking=not self.read_only, map_size=self._map_size
+            self.layout.index,
+            create=False,
+            read_only=self.read_only,
+            locking=not self.read_only,
+            map_size=self._map_size,
         )
 
     # -- changing
 
-    def act(self, state_facts: Callable[[Change], T], *, action: str | None = None, undoes: str | None = None, durable: bool = True,
-            frees_space: bool = False) -> T:
+    def act(
+        self,
+        state_facts: Callable[[Change], T],
+        *,
+        action: str | None = None,
+        undoes: str | None = None,
+        durable: bool = True,
+        frees_space: bool = False,
+    ) -> T:
         """Run one action: `state_facts` looks and states facts, which are then kept or, on any error, dropped.
 
         It may be called again from the start (the map grew, a torn index was rebuilt), so
@@ -243,16 +239,21 @@ class Store:
             try:
                 return self._act_locked(state_facts, action, undoes, durable)
             except DiskFull:
-                if not frees_space or not self._spend_reserve():
+                if not frees_space or not reserve.spend(self.layout.reserve):
                     raise
                 return self._act_locked(state_facts, action, undoes, durable)
 
-    def _act_locked(self, state_facts: Callable[[Change], T], action: str | None, undoes: str | None, durable: bool) -> T:
-        for attempt in range(40):
+    def _act_locked(
+        self, state_facts: Callable[[Change], T], action: str | None, undoes: str | None, durable: bool
+    ) -> T:
+        from tagfs.action import attempt
+        from tagfs.cycles import no_cycle_search
+
+        for tries in range(40):
             index = self._writable()
             try:
                 with no_cycle_search():
-                    return self._attempt(index, state_facts, action, undoes, durable)
+                    return attempt(index, self._place(), state_facts, action, undoes, durable)
             except lmdb.MapFullError:
                 self._map_size = max(self._map_size, index.env.info()["map_size"]) * 2
                 index.env.set_mapsize(self._map_size)
@@ -260,7 +261,7 @@ class Store:
                 index.env.set_mapsize(0)
             except lmdb.Error as exc:
                 error = translated(exc, self.layout.index)
-                if not isinstance(error, IndexCorrupt) or attempt:
+                if not isinstance(error, IndexCorrupt) or tries:
                     raise error from exc
                 self._rebuild_locked(str(error))
         raise StoreError(f"the index in {self.layout.index} cannot grow any further")
@@ -286,106 +287,11 @@ class Store:
         assert self._index is not None
         return self._index
 
-    def _attempt(self, index: Index, state_facts: Callable[[Change], T], action: str | None, undoes: str | None, durable: bool) -> T:
-        from tagfs.change import Change
-        from tagfs.index.apply import Applier
-        from tagfs.index.catchup import catch_up
-        from tagfs.ledger import Appender
-        from tagfs.stamp import Clock, Node8
+    def _place(self) -> Place:
+        from tagfs.action import Place
 
-        own = self.info.ledger_folder
-        appender = Appender(self.layout.ledgers, own)
-        wall_ms = self.machine.wall_ms()
-        tx = index.env.begin(write=True)
-        appended = committed = False
-        try:
-            applier = Applier(index, tx, self.node)
-            applier, caught = catch_up(applier, self.layout.ledgers, own, lambda: self._node_guids(applier.view), wall_ms=wall_ms)
-            clock = Clock(Node8(self.node[:8]), self._clock_floor(applier, appender))
-            clock.observe(applier.newest_when, wall_ms)
-            change = Change(applier, clock, wall_ms, self.node, action, undoes)
-            result = state_facts(change)
-            lines = caught.to_vouch + change.lines
-            if lines:
-                # A segment is named by a stamp of ours, never by one we vouch for.
-                name_stamp = change.lines[0][0] if change.lines else clock.tick(wall_ms)
-                self._append(applier, appender, [(name_stamp, line) for _, line in caught.to_vouch] + change.lines, change)
-                appended = True
-            applier.flush()
-            tx.put(_CLOCK_KEY, clock.last.to_bytes(8, "big"), db=index.db["meta"])
-            learned = applier.learned_terms()
-            try:
-                tx.commit()
-            except lmdb.Error as exc:
-                raise _full_or_same(exc, self.layout.index) from exc
-            committed = True
-            index.term_numbers.update(learned)
-        except BaseException as exc:
-            if not committed:
-                tx.abort()
-                if appended:
-                    appender.take_back()
-            if isinstance(exc, lmdb.Error) and is_full(exc):
-                raise DiskFull(self.layout.root) from exc
-            raise
-        if appended and durable:
-            appender.sync()
-        return result
-
-    def _append(self, applier: Any, appender: Any, lines: list[tuple[str, bytes]], change: Change) -> None:
-        """Append lines to the ledger and note in the transaction where they stand."""
-        from tagfs.fact import parse_fact
-        from tagfs.index.blocks import SegmentRead, unpack_segment
-        from tagfs.index.catchup import new_segment_number, put_segment
-        from zlib import crc32
-
-        tx, db = applier.tx, applier.db
-        boot = self.machine.boot_id()
-        raw = tx.get(_SEGMENT_KEY, db=db["meta"])
-        open_boot, _, name = raw.decode().partition(" ") if raw is not None else ("", "", "")
-        reads: dict[str, SegmentRead] = {}
-        if open_boot == boot and name:
-            known = tx.get(name.encode(), db=db["segment"])
-            if known is not None:
-                reads[name] = unpack_segment(known)
-        at = len(lines) - len(change.facts)  # vouched lines come first
-        vouched = at
-        done = 0
-        for part in appender.append(lines, name if name in reads else None, reads[name].applied_bytes if name in reads else 0):
-            read = reads.get(part.name) or SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0)
-            found = os.stat(os.path.join(self.layout.ledgers, part.name))
-            read = SegmentRead(
-                read.number, crc32(part.data, read.crc32), part.first_byte + len(part.data), found.st_size, found.st_mtime_ns,
-                read.lines + part.count,
-            )
-            put_segment(applier, part.name, read)
-            tx.put(_SEGMENT_KEY, f"{boot} {part.name}".encode(), db=db["meta"])
-            for k in range(done, done + part.count):
-                if k < vouched:
-                    applier.add(parse_fact(lines[k][1].rstrip(b"\n")), read.number)
-                else:
-                    applier.note_mention(change.facts[k - vouched], read.number)
-            done += part.count
-
-    def _clock_floor(self, applier: Any, appender: Any) -> int:
-        """The newest `when` this node is known to have given."""
-        from tagfs.stamp import when_of
-
-        raw = applier.tx.get(_CLOCK_KEY, db=applier.db["meta"])
-        newest = appender.newest_name()
-        return max(
-            int.from_bytes(raw, "big") if raw is not None else 0,
-            applier.newest_own_when,
-            when_of(newest) if newest else 0,
-        )
-
-    def _node_guids(self, view: View) -> dict[str, str]:
-        """The GUID of each known node by its first 8 digits."""
-        from tagfs.glossary import NODE_THING
-
-        known = {guid[:8]: guid for guid, _ in view.things(NODE_THING)}
-        known[self.node[:8]] = self.node
-        return known
+        info = self.info
+        return Place(self.layout.ledgers, info.ledger_folder, self.node, self.machine.boot_id(), self.machine.wall_ms())
 
     # -- building the index again
 
@@ -449,69 +355,17 @@ class Store:
         self._index = open_index(path, create=False, map_size=self._map_size)
 
     def _build(self, path: str, reason: str) -> None:
-        from tagfs.index.apply import Applier
-        from tagfs.index.catchup import catch_up
+        from tagfs.rebuild import build_index
 
-        progress = self._on_rebuild(reason) if self._on_rebuild is not None else None
-        size = self._map_size
-        while True:
-            shutil.rmtree(path, ignore_errors=True)
-            index = open_index(path, create=True, map_size=size)
-            try:
-                with open(os.path.join(path, "CACHEDIR.TAG"), "wb") as file:
-                    from tagfs.layout import CACHE_TAG
-
-                    file.write(CACHE_TAG)
-
-                def commit_and_go_on(applier: Applier) -> Applier:
-                    applier.flush()
-                    index.term_numbers.update(applier.learned_terms())
-                    newest = max(applier.newest_own_when, int.from_bytes(applier.tx.get(_CLOCK_KEY, db=index.db["meta"]) or b"", "big"))
-                    applier.tx.put(_CLOCK_KEY, newest.to_bytes(8, "big"), db=index.db["meta"])
-                    applier.tx.commit()
-                    return Applier(index, index.env.begin(write=True), self.node)
-
-                with no_cycle_search():
-                    applier, _ = catch_up(
-                        Applier(index, index.env.begin(write=True), self.node), self.layout.ledgers, self.info.ledger_folder,
-                        dict, wall_ms=self.machine.wall_ms(), after_flush=commit_and_go_on, progress=progress,
-                    )
-                    commit_and_go_on(applier).tx.abort()
-                index.env.sync(True)
-                return
-            except lmdb.MapFullError:
-                size *= 2
-            except lmdb.Error as exc:
-                raise translated(exc, path) from exc
-            finally:
-                index.close()
-
-    # -- the reserve
-
-    def _spend_reserve(self) -> bool:
-        try:
-            os.unlink(self.layout.reserve)
-        except OSError:
-            return False
-        return True
+        build_index(
+            path,
+            self.layout,
+            self.info,
+            wall_ms=self.machine.wall_ms(),
+            map_size=self._map_size,
+            progress=self._on_rebuild(reason) if self._on_rebuild is not None else None,
+        )
 
     def keep_reserve(self) -> None:
-        """Set space aside for removing files on a full disk. Harmless where there is none left."""
-        try:
-            if os.stat(self.layout.reserve).st_size >= RESERVE_BYTES:
-                return
-        except OSError:
-            pass
-        try:
-            fd = os.open(self.layout.reserve, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(fd, 0, RESERVE_BYTES)
-            finally:
-                os.close(fd)
-        except OSError as exc:
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-                self._spend_reserve()
-
-
-def _full_or_same(exc: lmdb.Error, where: str) -> Exception:
-    return DiskFull(where) if is_full(exc) else exc
+        """Set space aside for removing files on a full disk."""
+        reserve.keep(self.layout.reserve)

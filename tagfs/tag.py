@@ -117,7 +117,9 @@ def unescape(text: str) -> str:
             continue
         digits = text[i + 1 : i + 3]
         if len(digits) < 2 or digits[0] not in _HEX or digits[1] not in _HEX:
-            raise ValueError(f"a % must be followed by two hex digits, as in %2C; to write % itself use %25 (at {text[i:i + 3]!r})")
+            raise ValueError(
+                f"a % must be followed by two hex digits, as in %2C; to write % itself use %25 (at {text[i : i + 3]!r})"
+            )
         out.append(int(digits, 16))
         i += 3
     return out.decode("utf-8")

@@ -18,7 +18,7 @@ ADDED = 6  #    ""          day             likewise, of the birth stamp
 HOLDS = 7  #    ""          node GUID       the node keeps the bytes
 UNKNOWN = 8  #  ""          node GUID       the node may not know the face (excluded)
 TRASHED = 9  #  ""          None            removed, bytes kept; such files have no other term
-UNTAGGED = 10 # ""          None            living files without a tag
+UNTAGGED = 10  # ""          None            living files without a tag
 NOTED = 11  #   ""          None            living files with notes
 
 TermKey = tuple[int, str, str | None]

@@ -34,7 +34,7 @@ def examine(root: str, machine: Machine) -> list[Remark]:
             out.extend(look(root, machine))
         except LytsError as exc:
             out.append(Remark(PROBLEM, look.__name__[1:], str(exc), ""))
-        except Exception as exc:  # a broken store is what doctor is for
+        except Exception as exc:  # noqa: BLE001 - a broken store is what doctor is for
             out.append(Remark(PROBLEM, look.__name__[1:], f"could not be looked at: {exc}", "lyts fsck may tell more"))
         if out and out[-1].topic == "store" and out[-1].level == PROBLEM:
             break
@@ -54,12 +54,16 @@ def _python(root: str, machine: Machine) -> Iterator[Remark]:
 def _store(root: str, machine: Machine) -> Iterator[Remark]:
     layout = Layout(root)
     info = read_info(layout)
-    yield Remark(OK, "store", f"{layout.root}, format {info.format}, this device is called {info.alias!r} ({info.node[:8]})", "")
+    yield Remark(
+        OK, "store", f"{layout.root}, format {info.format}, this device is called {info.alias!r} ({info.node[:8]})", ""
+    )
     if os.path.exists("/etc/machine-id") and info.machine_id:
         with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
             if file.read().strip() != info.machine_id:
                 yield Remark(
-                    NOTE, "machine", "the store was made on another machine",
+                    NOTE,
+                    "machine",
+                    "the store was made on another machine",
                     "if you copied it and the other one is still in use, do not change files in both",
                 )
 
@@ -67,7 +71,12 @@ def _store(root: str, machine: Machine) -> Iterator[Remark]:
 def _space(root: str, machine: Machine) -> Iterator[Remark]:
     usage = shutil.disk_usage(root)
     if usage.free < LOW_SPACE_BYTES:
-        yield Remark(PROBLEM, "space", f"only {usage.free >> 20} MiB are free on the disk of the store", "free some space; lyts trash empty helps")
+        yield Remark(
+            PROBLEM,
+            "space",
+            f"only {usage.free >> 20} MiB are free on the disk of the store",
+            "free some space; lyts trash empty helps",
+        )
     else:
         yield Remark(OK, "space", f"{usage.free >> 30} GiB are free on the disk of the store", "")
 
@@ -76,13 +85,29 @@ def _folders(root: str, machine: Machine) -> Iterator[Remark]:
     layout = Layout(root)
     for path in (layout.ledgers, layout.sets, layout.scratch, layout.keep):
         if not os.path.isdir(path):
-            yield Remark(PROBLEM, "folders", f"{path} is missing", "restore it from a backup, or make it again empty if you know it held nothing")
+            yield Remark(
+                PROBLEM,
+                "folders",
+                f"{path} is missing",
+                "restore it from a backup, or make it again empty if you know it held nothing",
+            )
     if os.stat(layout.root).st_mode & 0o077:
-        yield Remark(NOTE, "folders", f"others on this machine may look into {layout.root}", f"to keep it to yourself: chmod 700 {layout.root}")
-    left = [name for name in os.listdir(layout.scratch) if name not in ("reserve", "CACHEDIR.TAG")] if os.path.isdir(layout.scratch) else []
+        yield Remark(
+            NOTE,
+            "folders",
+            f"others on this machine may look into {layout.root}",
+            f"to keep it to yourself: chmod 700 {layout.root}",
+        )
+    left = (
+        [name for name in os.listdir(layout.scratch) if name not in ("reserve", "CACHEDIR.TAG")]
+        if os.path.isdir(layout.scratch)
+        else []
+    )
     if left:
         yield Remark(
-            NOTE, "scratch", f"{len(left)} half-written files are left in {layout.scratch} from something that was interrupted",
+            NOTE,
+            "scratch",
+            f"{len(left)} half-written files are left in {layout.scratch} from something that was interrupted",
             "they are copies of files you were adding; once those are in the library you can delete them",
         )
 
@@ -90,9 +115,13 @@ def _folders(root: str, machine: Machine) -> Iterator[Remark]:
 def _index(root: str, machine: Machine) -> Iterator[Remark]:
     boot = dirty_boot(Layout(root).dirty)
     if boot is not None and boot != machine.boot_id():
-        yield Remark(NOTE, "index", "the machine was not shut down cleanly; the index is built again at the next command", "")
+        yield Remark(
+            NOTE, "index", "the machine was not shut down cleanly; the index is built again at the next command", ""
+        )
     else:
-        yield Remark(OK, "index", "was left in order" if boot is None else "in use, or left so by a program that was ended", "")
+        yield Remark(
+            OK, "index", "was left in order" if boot is None else "in use, or left so by a program that was ended", ""
+        )
 
 
 def _ledgers(root: str, machine: Machine) -> Iterator[Remark]:
@@ -106,10 +135,17 @@ def _ledgers(root: str, machine: Machine) -> Iterator[Remark]:
             yield Remark(NOTE, "ledgers", "some facts are not in the index yet", "the next command takes them in")
         for _, raw in view.things(QUARANTINE):
             name, start, _, why, excerpt = decode(raw)
-            yield Remark(PROBLEM, "ledgers", f"{name}, byte {start}: a line was set aside: {why}. It begins: {excerpt[:60]!r}", "everything else was read")
+            yield Remark(
+                PROBLEM,
+                "ledgers",
+                f"{name}, byte {start}: a line was set aside: {why}. It begins: {excerpt[:60]!r}",
+                "everything else was read",
+            )
         for name, raw in view.things(REPORT):
             what, _, vouched = decode(raw)
-            yield Remark(PROBLEM, "ledgers", f"{name} was {what}; {vouched} facts it lost were kept", "look at the disk it is on")
+            yield Remark(
+                PROBLEM, "ledgers", f"{name} was {what}; {vouched} facts it lost were kept", "look at the disk it is on"
+            )
         yield from _clocks(view, machine.wall_ms())
 
 
@@ -126,6 +162,9 @@ def _clocks(view: View, wall_ms: int) -> Iterator[Remark]:
     for node, stamp in newest.items():
         if ms_of(stamp) > wall_ms + MAX_DRAG_MS:
             days = (ms_of(stamp) - wall_ms) // MAX_DRAG_MS
-            yield Remark(PROBLEM, "clock", f"the clock of {names.get(node, node)!r} was {days} days ahead", "set the clock of that device right, or of this one")
-
-
+            yield Remark(
+                PROBLEM,
+                "clock",
+                f"the clock of {names.get(node, node)!r} was {days} days ahead",
+                "set the clock of that device right, or of this one",
+            )

@@ -74,13 +74,17 @@ def _ledgers(store: Store, view: View) -> Iterator[Finding]:
     for _, raw in view.things(QUARANTINE):
         name, start, length, why, _ = decode(raw)
         yield Finding(
-            "line-set-aside", f"{name} at byte {start}", f"a line of {length} bytes is {why}",
+            "line-set-aside",
+            f"{name} at byte {start}",
+            f"a line of {length} bytes is {why}",
             "everything else was read; if the line matters, mend it in the file, which is then read again",
         )
     for name, raw in view.things(REPORT):
         what, _, vouched = decode(raw)
         yield Finding(
-            "ledger-" + what.replace(" ", "-"), name, f"the ledger file was {what}; {vouched} facts it lost were kept",
+            "ledger-" + what.replace(" ", "-"),
+            name,
+            f"the ledger file was {what}; {vouched} facts it lost were kept",
             "nothing is missing; look at the disk it is on. To forget this message: lyts reindex",
         )
     for file in segments_below(store.layout.ledgers):
@@ -90,11 +94,15 @@ def _ledgers(store: Store, view: View) -> Iterator[Finding]:
                 segment.seek(max(0, file.size_bytes - 1))
                 torn = file.size_bytes > 0 and segment.read(1) != b"\n"
         except OSError as exc:
-            yield Finding("ledger-unreadable", file.name, f"cannot be read ({exc.strerror})", "look at the disk it is on")
+            yield Finding(
+                "ledger-unreadable", file.name, f"cannot be read ({exc.strerror})", "look at the disk it is on"
+            )
             continue
         if torn:
             yield Finding(
-                "ledger-torn", file.name, "the last line is unfinished",
+                "ledger-torn",
+                file.name,
+                "the last line is unfinished",
                 "it was never acknowledged, so nothing is missing; the next start begins a new file",
             )
 
@@ -104,8 +112,13 @@ def _portion_of(guid: str, portions: int) -> int:
 
 
 def _files(
-    store: Store, view: View, applier: Applier, portion: int, portions: int,
-    expected: dict[tuple[int, str, str | None], list[int]], held: list[tuple[str, Face]],
+    store: Store,
+    view: View,
+    applier: Applier,
+    portion: int,
+    portions: int,
+    expected: dict[tuple[int, str, str | None], list[int]],
+    held: list[tuple[str, Face]],
 ) -> Iterator[Finding]:
     states = _join_all(store.layout.ledgers, portion, portions)
     nodes = applier.nodes()
@@ -121,7 +134,9 @@ def _files(
             yield Finding("index-extra", short(guid), "the index knows a file that no ledger speaks of", _REBUILD)
             continue
         if kept != truth:
-            yield Finding("index-differs", short(guid), "the index and the ledgers say different things of this file", _REBUILD)
+            yield Finding(
+                "index-differs", short(guid), "the index and the ledgers say different things of this file", _REBUILD
+            )
         face = face_of(truth, store.node, nodes)
         for what in _blocks_differ(view, ordinal, guid, face):
             yield Finding("index-blocks", short(guid), what, _REBUILD)
@@ -186,15 +201,27 @@ def _postings(view: View, expected: dict[tuple[int, str, str | None], list[int]]
         numbers.add(number)
         members = view.posting(number)
         if members != BitMap(ordinals):
-            yield Finding("index-posting", where, f"the index finds {len(members)} files with it, {len(ordinals)} have it", _REBUILD)
+            yield Finding(
+                "index-posting",
+                where,
+                f"the index finds {len(members)} files with it, {len(ordinals)} have it",
+                _REBUILD,
+            )
         if view.count(number) != len(ordinals):
-            yield Finding("index-count", where, f"the index counts {view.count(number)} files with it, {len(ordinals)} have it", _REBUILD)
+            yield Finding(
+                "index-count",
+                where,
+                f"the index counts {view.count(number)} files with it, {len(ordinals)} have it",
+                _REBUILD,
+            )
     for number in range(view.term_total()):
         if number not in numbers and (view.posting(number) or view.count(number)):
             yield Finding("index-posting", f"term {number}", "the index finds files with a tag that none has", _REBUILD)
 
 
-def _bytes(store: Store, where: Places, held: list[tuple[str, Face]], deep: bool, progress: Progress | None) -> Iterator[Finding]:
+def _bytes(
+    store: Store, where: Places, held: list[tuple[str, Face]], deep: bool, progress: Progress | None
+) -> Iterator[Finding]:
     layout = store.layout
     known = {face.data for _, face in held}
     total = sum(face.size_bytes for _, face in held) if deep else len(held)
@@ -203,23 +230,42 @@ def _bytes(store: Store, where: Places, held: list[tuple[str, Face]], deep: bool
         label = f"{short(guid)} {face.name}"
         path = where.find(face.data, face.holds)
         if path is None:
-            yield Finding("bytes-missing", label, "its bytes are not on this disk", "look for them in a backup: lyts add takes them in again")
+            yield Finding(
+                "bytes-missing",
+                label,
+                "its bytes are not on this disk",
+                "look for them in a backup: lyts add takes them in again",
+            )
             continue
         found = os.lstat(path)
         if found.st_size != face.size_bytes:
-            yield Finding("bytes-changed", label, f"{path} has {found.st_size} bytes, not {face.size_bytes}", "restore it from a backup")
+            yield Finding(
+                "bytes-changed",
+                label,
+                f"{path} has {found.st_size} bytes, not {face.size_bytes}",
+                "restore it from a backup",
+            )
         elif deep:
             try:
                 if hash_file(path) != face.sha256:
-                    yield Finding("bytes-changed", label, f"{path} does not have the content it had", "restore it from a backup")
+                    yield Finding(
+                        "bytes-changed", label, f"{path} does not have the content it had", "restore it from a backup"
+                    )
             except OSError as exc:
-                yield Finding("bytes-unreadable", label, f"{path} cannot be read ({exc.strerror})", "look at the disk it is on")
+                yield Finding(
+                    "bytes-unreadable", label, f"{path} cannot be read ({exc.strerror})", "look at the disk it is on"
+                )
         done += face.size_bytes if deep else 1
         if progress is not None:
             progress("bytes", done, total)
     for path, data in _data_files(layout.sets):
         if data not in known:
-            yield Finding("bytes-without-face", path, "bytes that no file of the library stands for", "to take them in: lyts add " + path)
+            yield Finding(
+                "bytes-without-face",
+                path,
+                "bytes that no file of the library stands for",
+                "to take them in: lyts add " + path,
+            )
 
 
 def _data_files(sets: str) -> Iterator[tuple[str, str]]:

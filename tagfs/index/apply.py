@@ -186,13 +186,15 @@ class Applier:
         attr = view.attr(ordinal)
         tags, from_folder = [], None
         for term in view.terms(ordinal):
-            kind, key, value = self._new_terms.get(term) or view.term_text(term)
+            kind, _, value = self._new_terms.get(term) or view.term_text(term)
             if kind == TAG:
                 tags.append(self.tag_text(term))
             elif kind == FROM:
                 from_folder = value
         merge = None if row.flags & PLAIN else self.tx.get(U32.pack(ordinal), db=self.db["merge"])
-        state = unpack_state(row, raw_name.decode("utf-8", "surrogatepass"), attr, sorted(tags), from_folder, merge, self)
+        state = unpack_state(
+            row, raw_name.decode("utf-8", "surrogatepass"), attr, sorted(tags), from_folder, merge, self
+        )
         entry = Entry(state, ordinal, False)
         entry.old_face = face_of(state, self.node, self.nodes())
         entry.old_terms = set(self._posted(entry.old_face, [self.tag_number(tag) for tag in entry.old_face.tags]))
@@ -292,7 +294,9 @@ class Applier:
         self._changed_ordinals.run_optimize()
         now = self.tx.id()
         self.tx.put(
-            U64.pack(now), _pack([self._changed_ordinals.serialize(), sorted(self._changed_terms)]), db=self.db["changes"]
+            U64.pack(now),
+            _pack([self._changed_ordinals.serialize(), sorted(self._changed_terms)]),
+            db=self.db["changes"],
         )
         cursor = self.tx.cursor(self.db["changes"])
         while cursor.first() and U64.unpack(cursor.key())[0] + CHANGES_KEPT <= now:
@@ -368,7 +372,9 @@ class Applier:
         tx.cursor(db["guid"]).putmulti(guids)
         tx.cursor(db["hash"]).putmulti(hashes)
         self._put_blocks("rows", rows, lambda old, new: blocks.put_fixed(old or b"", new, ROWS, ROW.size))
-        self._put_blocks("attrs", attrs, lambda old, new: blocks.put_fixed(old or b"", new, blocks.ATTRS, blocks.ATTR.size))
+        self._put_blocks(
+            "attrs", attrs, lambda old, new: blocks.put_fixed(old or b"", new, blocks.ATTRS, blocks.ATTR.size)
+        )
         self._put_blocks("names", names, blocks.put_names)
         self._put_blocks("fwd", fwd, blocks.put_fwd)
         self._flush_postings(grow, shrink)
@@ -387,16 +393,30 @@ class Applier:
             self.tx.put(key, put(self.tx.get(key, db=db), changed[block]), db=db)
 
     def _flush_name(
-        self, byname: Any, entry: Entry, face: Face, name: bytes, attrs: dict[int, dict[int, bytes]], by_ordinal: dict[int, Entry]
+        self,
+        byname: Any,
+        entry: Entry,
+        face: Face,
+        name: bytes,
+        attrs: dict[int, dict[int, bytes]],
+        by_ordinal: dict[int, Entry],
     ) -> None:
         """Keep `byname` and the `shared` marks true. Only born files are found by name."""
         old_face = entry.old_face
         was_in = old_face is not None and old_face.listed
-        if was_in and old_face is not None and face.listed and entry.old_name == name and old_face.born_when == face.born_when:
+        if (
+            was_in
+            and old_face is not None
+            and face.listed
+            and entry.old_name == name
+            and old_face.born_when == face.born_when
+        ):
             return
         if was_in and old_face is not None:
             check = U32.pack(crc32(entry.old_name))
-            self.tx.delete(check[:2], check[2:] + U64.pack(old_face.born_when) + U32.pack(entry.ordinal), db=self.db["byname"])
+            self.tx.delete(
+                check[:2], check[2:] + U64.pack(old_face.born_when) + U32.pack(entry.ordinal), db=self.db["byname"]
+            )
         if not face.listed:
             return
         check = U32.pack(crc32(name))
@@ -452,7 +472,11 @@ class Applier:
             else:
                 raw = tx.get(U32.pack(term), db=db["term"])
                 kind, has_value, count, _ = TERM_HEAD.unpack_from(raw)
-                tx.put(U32.pack(term), TERM_HEAD.pack(kind, has_value, count + change, now) + raw[TERM_HEAD.size :], db=db["term"])
+                tx.put(
+                    U32.pack(term),
+                    TERM_HEAD.pack(kind, has_value, count + change, now) + raw[TERM_HEAD.size :],
+                    db=db["term"],
+                )
             self._changed_terms.add(term)
 
     def _put_term(self, number: int, term: TermKey, count: int, now: int) -> None:
@@ -491,7 +515,9 @@ class Applier:
                 for matching in tables.matching.get(tag, [tag]):
                     self._changed_terms.add(self.tag_number(matching))
         if NODE_THING in kinds:
-            names = {text: Thing.unpacked(_unpack(raw)).value("alias", "") for text, raw in self.view.things(NODE_THING)}
+            names = {
+                text: Thing.unpacked(_unpack(raw)).value("alias", "") for text, raw in self.view.things(NODE_THING)
+            }
             self._replace("match", b"n", {guid: name for guid, name in names.items() if name})
         self._touched_things.clear()
 

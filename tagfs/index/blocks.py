@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 ROWS = 68
 ROW = struct.Struct("<16sQHH32s")  # GUID, birth when, birth node, flags, SHA-256
@@ -63,7 +63,9 @@ def attr_at(block: bytes | memoryview | None, ordinal: int) -> Attr:
 
 def pack_attr(guid: bytes, size_bytes: int, mode: int, shared: bool, mtime_ns: int) -> bytes:
     return ATTR.pack(
-        int.from_bytes(guid[:7], "little"), size_bytes & SIZE_MASK | (mode & 0o7777) << 48 | (SHARED if shared else 0), mtime_ns
+        int.from_bytes(guid[:7], "little"),
+        size_bytes & SIZE_MASK | (mode & 0o7777) << 48 | (SHARED if shared else 0),
+        mtime_ns,
     )
 
 
@@ -106,7 +108,7 @@ def put_names(block: bytes | None, names: dict[int, bytes]) -> bytes:
 
 # fwd: width of a term (2 or 4), width of an offset (2 or 4), 257 offsets into the terms, the terms.
 # Native little-endian arrays: the index never leaves its machine.
-_CODE = {2: "H", 4: "I"}
+_CODE: dict[int, Literal["H", "I"]] = {2: "H", 4: "I"}
 
 
 class FwdBlock:

@@ -89,7 +89,9 @@ def catch_up(
     for file in changed:
         path = os.path.join(ledgers, file.name)
         read = known.get(file.name) or SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0)
-        if file.size_bytes < read.applied_bytes or (read.applied_bytes and prefix_crc(path, read.applied_bytes) != read.crc32):
+        if file.size_bytes < read.applied_bytes or (
+            read.applied_bytes and prefix_crc(path, read.applied_bytes) != read.crc32
+        ):
             rolled_back.append(file.name)
             lost_mentions.append(read.number)
             read = read._replace(crc32=0, applied_bytes=0, lines=0)
@@ -142,7 +144,9 @@ def _forget_quarantine(applier: Applier, name: str) -> None:
         found = cursor.delete()
 
 
-def _lines_to_vouch(applier: Applier, ledgers: str, lost: list[int], node_guid: dict[str, str]) -> list[tuple[str, bytes]]:
+def _lines_to_vouch(
+    applier: Applier, ledgers: str, lost: list[int], node_guid: dict[str, str]
+) -> list[tuple[str, bytes]]:
     """The facts that the index knows from segments as they were, and that no ledger says any more."""
     tx, db = applier.tx, applier.db
     ordinals = BitMap()
@@ -176,7 +180,7 @@ def _lines_to_vouch(applier: Applier, ledgers: str, lost: list[int], node_guid: 
         if found[guid] != entry.state:
             missing.extend(_missing_facts(found[guid], deciding_facts(entry.state, node_guid)))
     for kind in "TNSL":
-        for text, packed in list(applier.view.things(kind)):
+        for text in [text for text, _ in applier.view.things(kind)]:
             have = things.get((kind, text), Thing())
             for fact in thing_facts(kind, text, applier.thing(kind, text), node_guid):
                 before = have.copy()

@@ -44,8 +44,14 @@ def is_plain(state: FileState) -> bool:
     """Whether the state is that of a file added by one node and never touched again."""
     made, born = state.made, state.born
     if (
-        made is None or state.registers or state.removed or state.knows or state.purges
-        or len(state.latest) != 1 or len(state.contents) != 1 or len(state.holds) != 1
+        made is None
+        or state.registers
+        or state.removed
+        or state.knows
+        or state.purges
+        or len(state.latest) != 1
+        or len(state.contents) != 1
+        or len(state.holds) != 1
     ):
         return False
     node = born[26:]
@@ -80,7 +86,9 @@ def pack_merge(state: FileState, name: str, numbers: Numbers) -> bytes | None:
         return [when_of(at), node(at[26:])]
 
     made, born = state.made, state.born
-    if made is not None and (made.name != name or made.raw_name is not None or made.data != data_path(state.guid, made.name)):
+    if made is not None and (
+        made.name != name or made.raw_name is not None or made.data != data_path(state.guid, made.name)
+    ):
         parts[1] = [made.name, made.data, made.raw_name]
     if state.registers:
         parts[2] = {register: [*place(at), value] for register, (at, value) in state.registers.items()}
@@ -95,11 +103,19 @@ def pack_merge(state: FileState, name: str, numbers: Numbers) -> bytes | None:
             for at, tags in sorted(groups.items())
         ]
     if state.removed:
-        parts[4] = [[tag(t), [place(at) for _, at in sorted(seen.items())]] for t, seen in sorted(state.removed.items())]
+        parts[4] = [
+            [tag(t), [place(at) for _, at in sorted(seen.items())]] for t, seen in sorted(state.removed.items())
+        ]
     content = state.contents.get(born)
     if len(state.contents) != 1 or content is None or content.was is not None or "modified" in state.registers:
         parts[5] = [
-            [*place(at), bytes.fromhex(c.sha256), c.size_bytes, parse_time_ns(c.modified) or 0, bytes.fromhex(c.was) if c.was else None]
+            [
+                *place(at),
+                bytes.fromhex(c.sha256),
+                c.size_bytes,
+                parse_time_ns(c.modified) or 0,
+                bytes.fromhex(c.was) if c.was else None,
+            ]
             for at, c in sorted(state.contents.items())
         ]
     if state.holds != {state.by: (born, True)}:
@@ -145,15 +161,21 @@ def unpack_state(
                 if by_node is not alone:
                     state.added[tag] = {**by_node, node: at}
     elif tags:
-        state.added = dict.fromkeys(tags, {born[26:]: born})
+        at_birth = {born[26:]: born}
+        state.added = {tag: at_birth for tag in tags}  # noqa: C420 - shared on purpose, see merge.ByTag
     state.removed = _unpack_removals(parts.get(4, ()), stamp, numbers)
     if 5 in parts:
         for c in parts[5]:
             state.contents[stamp(c)] = Content(
-                sha256=c[2].hex(), size_bytes=c[3], modified=time_text(c[4]), was=c[5].hex() if c[5] is not None else None
+                sha256=c[2].hex(),
+                size_bytes=c[3],
+                modified=time_text(c[4]),
+                was=c[5].hex() if c[5] is not None else None,
             )
     elif born:
-        state.contents = {born: Content(sha256=row.sha256.hex(), size_bytes=attr.size_bytes, modified=time_text(attr.mtime_ns))}
+        state.contents = {
+            born: Content(sha256=row.sha256.hex(), size_bytes=attr.size_bytes, modified=time_text(attr.mtime_ns))
+        }
     if 6 in parts:
         state.holds = _unpack_placement(parts[6], stamp, text)
     elif born:
@@ -172,7 +194,9 @@ def _pack_placement(placement: Placement, node: Callable[[str], int]) -> list[li
     return [[when_of(at), node(at[26:]), node(where), yes] for where, (at, yes) in sorted(placement.items())]
 
 
-def _unpack_placement(packed: Sequence[Any], stamp: Callable[[Sequence[Any]], str], text: Callable[[int], str]) -> Placement:
+def _unpack_placement(
+    packed: Sequence[Any], stamp: Callable[[Sequence[Any]], str], text: Callable[[int], str]
+) -> Placement:
     return {text(p[2]): (stamp(p), p[3]) for p in packed}
 
 

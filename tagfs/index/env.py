@@ -55,7 +55,9 @@ class Index:
         self.env.close()
 
 
-def open_index(path: str, *, create: bool, read_only: bool = False, locking: bool = True, map_size: int = MAP_SIZE_BYTES) -> Index:
+def open_index(
+    path: str, *, create: bool, read_only: bool = False, locking: bool = True, map_size: int = MAP_SIZE_BYTES
+) -> Index:
     """Open the index in the folder `path`.
 
     Args:
@@ -71,8 +73,17 @@ def open_index(path: str, *, create: bool, read_only: bool = False, locking: boo
     if not create and not os.path.exists(data):
         raise IndexMissing(f"no index in {path}")
     arguments: dict[str, Any] = {
-        "map_size": map_size, "max_dbs": len(SUB_DBS) + 4, "sync": False, "writemap": False, "metasync": False,
-        "max_readers": MAX_READERS, "readonly": read_only, "lock": locking, "create": create, "mode": 0o600, "readahead": not read_only,
+        "map_size": map_size,
+        "max_dbs": len(SUB_DBS) + 4,
+        "sync": False,
+        "writemap": False,
+        "metasync": False,
+        "max_readers": MAX_READERS,
+        "readonly": read_only,
+        "lock": locking,
+        "create": create,
+        "mode": 0o600,
+        "readahead": not read_only,
     }
     if create:
         # The binding brings two engines with different file formats; 0 is the stable one.
@@ -123,7 +134,9 @@ def translated(exc: BaseException, where: str) -> Exception:
     if is_full(exc):
         return DiskFull(where)
     if isinstance(exc, lmdb.ReadersFullError):
-        return StoreError(f"too many programs read the index in {where} at once (at most {MAX_READERS}); end some and try again")
+        return StoreError(
+            f"too many programs read the index in {where} at once (at most {MAX_READERS}); end some and try again"
+        )
     if isinstance(exc, lmdb.Error):
         return IndexCorrupt(f"the index in {where} cannot be read ({exc})")
     if isinstance(exc, FileNotFoundError):

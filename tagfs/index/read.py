@@ -12,20 +12,30 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 from pyroaring import BitMap
 
 from tagfs.guid import bytes_of_guid, guid_of_bytes
 from tagfs.index.blocks import (
-    ATTRS, FWD, NAMES, ROWS, Attr, FwdBlock, Row, attr_at, fwd_at, name_at, names_of, row_at,
+    ATTRS,
+    FWD,
+    NAMES,
+    ROWS,
+    Attr,
+    FwdBlock,
+    Row,
+    attr_at,
+    fwd_at,
+    name_at,
+    names_of,
+    row_at,
 )
 from tagfs.index.env import Index
 from tagfs.index.schema import POST_KEY, TERM_HEAD, U16, U32, U64, termkey, termkey_prefix
 from tagfs.tag import split_tag
 from tagfs.term import ALL_TERM, FROM, TAG, TermKey
-
 
 FEW_HOLDERS = 64
 """Up to so many holders of a name are looked at one by one."""
@@ -461,7 +471,7 @@ class View:
         counts: Counter[int] = Counter()
         ordinals = bitmap.to_array()
         at, total = 0, len(ordinals)
-        parts: dict[str, list[Any]] = {"H": [], "I": []}
+        parts: dict[Literal["H", "I"], list[Any]] = {"H": [], "I": []}
         while at < total:
             number = ordinals[at] // FWD
             raw = get(U32.pack(number), db=fwd_db)
@@ -472,7 +482,7 @@ class View:
                 continue
             block = FwdBlock(raw)
             offsets, terms = block.offsets, block.terms
-            keep = parts[terms.format]
+            keep = parts["H" if terms.format == "H" else "I"]
             while at < total and (ordinal := ordinals[at]) < stop:
                 k = ordinal - first
                 keep.append(terms[offsets[k] : offsets[k + 1]])

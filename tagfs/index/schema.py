@@ -11,12 +11,13 @@ a leaf costs 14 bytes more.
 | meta     | text                         | format, counters, clock, open segment                    |
 | node     | u16 number                   | node GUID, or the 8 hex digits where no more is known    |
 | guid     | first 2 bytes of a GUID      | DUPFIXED 10: next 6 bytes, u32 ordinal                   |
-| rows     | u32 ordinal // 68            | 68 x 60: GUID 16, birth when 8, birth node u16, flags u16, SHA-256 32 |
+| rows     | u32 ordinal // 68            | 68 x 60: see `blocks.ROW`                                |
 | names    | u32 ordinal // 128           | 128 names joined by "/" (which no name contains)         |
 | attrs    | u32 ordinal // 170           | 170 x 24: see `blocks.ATTR`                              |
 | fwd      | u32 ordinal // 256           | the term numbers of 256 files: own tags and `from`       |
 | merge    | u32 ordinal                  | what the join needs beyond rows, names, attrs and fwd    |
-| byname   | first 2 bytes of CRC-32      | DUPFIXED 14: next 2 bytes, birth when u64, u32 ordinal: the first made comes first |
+| byname   | first 2 bytes of CRC-32      | DUPFIXED 14: next 2 bytes, birth when u64, u32 ordinal:  |
+|          |                              | the first made comes first                               |
 | hash     | first 2 bytes of SHA-256     | DUPFIXED 8: next 4 bytes, u32 ordinal                    |
 | term     | u32 term                     | kind u8, has-value u8, count u32, last change u64, key, NUL, value |
 | termkey  | see `termkey`                | u32 term; a range is a prefix walk                       |
@@ -24,10 +25,13 @@ a leaf costs 14 bytes more.
 | mention  | u32 segment, u16 ordinal >> 16 | Roaring bitmap of the files a segment speaks of        |
 | segment  | folder "/" file name         | how far a ledger segment has been read: `blocks.SEGMENT` |
 | action   | when u64, 8 hex digits       | msgpack: what an action did, and in which segments       |
-| thing    | kind letter, text            | msgpack: merge state of a tag (T), node (N), saved query (S), nodeset (L); a line set aside (Q), a report (R) |
-| match    | tag                          | NUL-joined tags whose files match a question for it; only where there is more than the tag itself |
+| thing    | kind letter, text            | msgpack: merge state of a tag (T), node (N), saved query (S), |
+|          |                              | nodeset (L); a line set aside (Q); a report (R)          |
+| match    | letter, text                 | m: NUL-joined tags whose files match a question for a tag, where |
+|          |                              | there are more than itself; c: what an alias stands for; |
+|          |                              | e: "" for a tag that was made; n: alias of a node GUID   |
 | changes  | u64 transaction              | msgpack: ordinals and terms that it changed; the newest 1,000 |
-| pending  | queue letter, u32 ordinal    | "": work to do (t: text to index)                        |
+| pending  | queue letter, u16 ordinal >> 16 | Roaring bitmap of files to be worked on (t: text to index) |
 
 Derived from rows + names + attrs + fwd + merge alone: guid, byname, hash, term counts, post.
 """
@@ -45,13 +49,26 @@ INDEX_FORMAT = 1
 """Another number in `meta` means: throw the index away and build it again."""
 
 SUB_DBS: dict[str, dict[str, bool]] = {
-    "meta": {}, "node": {},
+    "meta": {},
+    "node": {},
     "guid": {"dupsort": True, "dupfixed": True},
-    "rows": {}, "names": {}, "attrs": {}, "fwd": {}, "merge": {},
+    "rows": {},
+    "names": {},
+    "attrs": {},
+    "fwd": {},
+    "merge": {},
     "byname": {"dupsort": True, "dupfixed": True},
     "hash": {"dupsort": True, "dupfixed": True},
-    "term": {}, "termkey": {}, "post": {}, "mention": {}, "segment": {}, "action": {}, "thing": {}, "match": {},
-    "changes": {}, "pending": {},
+    "term": {},
+    "termkey": {},
+    "post": {},
+    "mention": {},
+    "segment": {},
+    "action": {},
+    "thing": {},
+    "match": {},
+    "changes": {},
+    "pending": {},
 }
 
 U16 = struct.Struct(">H")
@@ -60,6 +77,9 @@ U64 = struct.Struct(">Q")
 POST_KEY = struct.Struct(">IH")
 ACTION_KEY = struct.Struct(">Q8s")
 TERM_HEAD = struct.Struct(">BBIQ")
+
+CLOCK_KEY = b"clock"  # in meta: the newest `when` this node gave, u64
+OPEN_SEGMENT_KEY = b"open_segment"  # in meta: boot id, blank, name of the segment begun in that boot
 
 CHANGES_KEPT = 1000
 _LONGEST_KEY = 440  # LMDB takes 511 bytes; the rest is room for a digest

@@ -99,7 +99,11 @@ def gather(paths: Sequence[str], store_root: str, problems: list[Problem]) -> It
             if os.path.islink(path):
                 problems.append(Problem(path, "is a symbolic link that leads nowhere"))
             else:
-                problems.append(Problem(path, "there is no such file" if exc.errno in (2, 20) else f"cannot be read ({exc.strerror})"))
+                problems.append(
+                    Problem(
+                        path, "there is no such file" if exc.errno in (2, 20) else f"cannot be read ({exc.strerror})"
+                    )
+                )
             continue
         real = os.path.realpath(path)
         if _inside(real, real_store):
@@ -252,7 +256,9 @@ class Adder:
             return None
         name, raw_name = text_of_name(path)
         if raw_name is not None:
-            self.notes.append(Problem(path, f"its name is not UTF-8; it is shown as {name!r}, and the original is kept"))
+            self.notes.append(
+                Problem(path, f"its name is not UTF-8; it is shown as {name!r}, and the original is kept")
+            )
         folder = os.fsencode(os.path.dirname(os.path.realpath(path))).decode("utf-8", "replace")
         tags = self._tags_for(source, taken.xattrs)
         place = store.layout.data(self._label, data_path(guid, name))
@@ -282,7 +288,9 @@ class Adder:
             if isinstance(exc, OSError):
                 if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise DiskFull(self._store.layout.root) from exc
-                raise StoreError(f"{exc.filename or self._store.layout.root} cannot be written: {exc.strerror}") from exc
+                raise StoreError(
+                    f"{exc.filename or self._store.layout.root} cannot be written: {exc.strerror}"
+                ) from exc
             raise
         for ready, (added, action) in zip(batch, outcome, strict=True):
             self.action = self.action or action
@@ -301,12 +309,16 @@ class Adder:
         try:
             found = os.stat(ready.source.path)
             if (found.st_size, found.st_mtime_ns) != (ready.taken.size_bytes, ready.taken.mtime_ns):
-                self.problems.append(Problem(ready.source.path, "was taken in, but changed since, so it was left where it is"))
+                self.problems.append(
+                    Problem(ready.source.path, "was taken in, but changed since, so it was left where it is")
+                )
                 return
             os.unlink(ready.source.path)
         except OSError as exc:
             _part_from(ready)
-            self.problems.append(Problem(ready.source.path, f"was taken in, but could not be removed from there ({exc.strerror})"))
+            self.problems.append(
+                Problem(ready.source.path, f"was taken in, but could not be removed from there ({exc.strerror})")
+            )
 
     def _born(self, change: Change, ready: _Ready) -> tuple[Added, str | None]:
         view, taken = change.view, ready.taken
@@ -317,7 +329,9 @@ class Adder:
                 missing = [tag for tag in ready.tags if not state.has_tag(view.canonical(tag))]
                 if missing:
                     change.about_file(state.guid, tag=[view.canonical(tag) for tag in missing])
-                return Added(state.guid, ready.name, ready.source.path, taken.size_bytes, missing, True, []), change.action
+                return Added(
+                    state.guid, ready.name, ready.source.path, taken.size_bytes, missing, True, []
+                ), change.action
         tags = list(dict.fromkeys(view.canonical(tag) for tag in ready.tags))
         comment = taken.xattrs.get("user.xdg.comment")
         others = {
@@ -327,7 +341,12 @@ class Adder:
         }
         change.about_file(
             ready.guid,
-            made=Made(name=ready.name, data=data_path(ready.guid, ready.name), from_=ready.from_folder, raw_name=ready.raw_name),
+            made=Made(
+                name=ready.name,
+                data=data_path(ready.guid, ready.name),
+                from_=ready.from_folder,
+                raw_name=ready.raw_name,
+            ),
             content=Content(sha256=taken.sha256, size_bytes=taken.size_bytes, modified=time_text(taken.mtime_ns)),
             tag=tags or None,
             notes=comment.decode("utf-8", "replace") if comment else None,
@@ -359,7 +378,9 @@ def _unlink(path: str) -> None:
         pass
 
 
-def add(store: Store, paths: Sequence[str], options: Options, progress: Callable[[str, int], None] | None = None) -> Report:
+def add(
+    store: Store, paths: Sequence[str], options: Options, progress: Callable[[str, int], None] | None = None
+) -> Report:
     """Take files in. See the module.
 
     Raises:

@@ -68,8 +68,15 @@ def actions(view: View) -> Iterator[Action]:
         if record["undoes"] and not is_undone:
             undone.add(record["undoes"])
         yield Action(
-            action=stamp, at_ms=ms_of(stamp), by=record["by"], node=names.get(record["by"], record["by"][:8]), did=record["did"],
-            files=record["files"], example=record["example"], undoes=record["undoes"], undone=is_undone,
+            action=stamp,
+            at_ms=ms_of(stamp),
+            by=record["by"],
+            node=names.get(record["by"], record["by"][:8]),
+            did=record["did"],
+            files=record["files"],
+            example=record["example"],
+            undoes=record["undoes"],
+            undone=is_undone,
             segments=record["segments"],
         )
         found = cursor.prev()

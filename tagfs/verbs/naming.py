@@ -51,7 +51,10 @@ def set_notes(store: Store, guids: Sequence[str], notes: str) -> tuple[int, str 
     """Replace the notes of files; an empty text takes them away. Returns how many changed, and the action."""
     text = notes.replace("\r\n", "\n").rstrip("\n")
     if len(text.encode("utf-8", "surrogatepass")) > MAX_NOTES_BYTES:
-        raise BadName(text[:20] + "…", f"notes can have at most {MAX_NOTES_BYTES >> 10} KiB; put longer texts in a file of their own")
+        raise BadName(
+            text[:20] + "…",
+            f"notes can have at most {MAX_NOTES_BYTES >> 10} KiB; put longer texts in a file of their own",
+        )
     action: str | None = None
     changed = 0
     for part in chunks(guids):

@@ -125,7 +125,9 @@ def _case_twins(store: Store, tags: Sequence[str]) -> list[str]:
     """A remark for each tag that would be new and differs only by case from one there is."""
 
     def look(view: View) -> list[str]:
-        new = [t for t in tags if view.term(TAG, *split_tag(t)) is None and not view.is_tag(t) and view.canonical(t) == t]
+        new = [
+            t for t in tags if view.term(TAG, *split_tag(t)) is None and not view.is_tag(t) and view.canonical(t) == t
+        ]
         if not new:
             return []
         folded: dict[str, str] = {}
@@ -133,7 +135,7 @@ def _case_twins(store: Store, tags: Sequence[str]) -> list[str]:
         for text, term in view.plain_tags():
             if view.count(term):
                 folded.setdefault(text.casefold(), text)
-        for key in view.keys():
+        for key in view.keys():  # noqa: SIM118 - no dict
             if key.casefold() in keys:
                 for value, term in view.walk(TAG, key):
                     if view.count(term):
@@ -141,7 +143,8 @@ def _case_twins(store: Store, tags: Sequence[str]) -> list[str]:
         twins = [(t, folded.get(t.casefold())) for t in new]
         return [
             f"{t!r} is a new tag; there is also {twin!r} (lyts tags merge {t} {twin} makes them one)"
-            for t, twin in twins if twin and twin != t
+            for t, twin in twins
+            if twin and twin != t
         ]
 
     return store.read(look)
@@ -170,7 +173,7 @@ def all_tags(view: View) -> list[TagCount]:
     names: dict[str, int] = {}
     for text, term in view.plain_tags():
         names[text] = view.count(term)
-    for key in view.keys():
+    for key in view.keys():  # noqa: SIM118 - no dict
         for value, term in view.walk(TAG, key):
             names[f"{key}={value}"] = view.count(term)
     special = {t for t in [*names, *view.made_tags(), *aliases.values()] if len(view.matching_tags(t)) > 1}
@@ -224,7 +227,14 @@ def rename_tag(store: Store, old: str, new: str) -> Tagged:
             raise BadRequest(f"the tag is called {old!r} already")
         if view.canonical(new) == old:
             # Back to an earlier name: that one stops being an alias first.
-            change.about_tag(new, unalias={t: a for t in change.thing(TAG_THING, new).live("alias") if (a := change.thing(TAG_THING, new).additions("alias", t))})
+            change.about_tag(
+                new,
+                unalias={
+                    t: a
+                    for t in change.thing(TAG_THING, new).live("alias")
+                    if (a := change.thing(TAG_THING, new).additions("alias", t))
+                },
+            )
         elif known(view, new) and (files_with(view, new) or view.is_tag(new) or view.canonical(new) != new):
             raise BadRequest(f"there is a tag {new!r} already. To make the two one: lyts tags merge {old} {new}")
         change.about_tag(old, alias=[new])
@@ -272,7 +282,9 @@ def imply(store: Store, name: str, implied: Sequence[str], *, remove: bool = Fal
             if upper == lower:
                 raise BadRequest(f"{lower!r} cannot imply itself")
             if upper in view.matching_tags(lower):
-                raise BadRequest(f"{upper!r} already implies {lower!r}; both ways round they would be one tag (lyts tags merge {upper} {lower})")
+                raise BadRequest(
+                    f"{upper!r} already implies {lower!r}; both ways round they would be one tag (lyts tags merge {upper} {lower})"
+                )
         new = [t for t in uppers if t not in there]
         if new:
             change.about_tag(lower, implies=new)
@@ -295,11 +307,17 @@ def alias(store: Store, other: str, name: str | None) -> str | None:
             return change.action
         target = view.canonical(name)
         if target == other:
-            raise BadRequest(f"{name!r} is another name of {other!r} already" if name != other else f"{other!r} cannot be another name of itself")
+            raise BadRequest(
+                f"{name!r} is another name of {other!r} already"
+                if name != other
+                else f"{other!r} cannot be another name of itself"
+            )
         if view.canonical(other) == target:
             return None
         if files_with(view, other):
-            raise BadRequest(f"{files_with(view, other)} files have the tag {other!r} itself. To make the two one: lyts tags merge {other} {name}")
+            raise BadRequest(
+                f"{files_with(view, other)} files have the tag {other!r} itself. To make the two one: lyts tags merge {other} {name}"
+            )
         change.about_tag(other, alias=[target])
         return change.action
 

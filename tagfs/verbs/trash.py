@@ -96,7 +96,9 @@ def empty(store: Store, guids: Sequence[str]) -> Emptied:
     action: str | None = None
     for part in chunks(guids):
 
-        def state(change: Change, part: Sequence[str] = part) -> tuple[list[tuple[str, str, frozenset[str]]], str | None]:
+        def state(
+            change: Change, part: Sequence[str] = part
+        ) -> tuple[list[tuple[str, str, frozenset[str]]], str | None]:
             done = []
             for guid in part:
                 known = change.state(guid)

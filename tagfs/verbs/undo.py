@@ -70,7 +70,8 @@ def opposite(fact: Fact, state: FileState, past: Past) -> tuple[dict[str, Any], 
         _opposite_of_tags(fact, fact.tag, state, past, say, kept)
     if fact.untag:
         back = [
-            tag for tag in fact.untag
+            tag
+            for tag in fact.untag
             if not state.has_tag(tag) and past.only_cancelled_since(at, lambda f, t=tag: _speaks_of_tag(f, t))  # type: ignore[misc]
         ]
         if back:
@@ -116,7 +117,9 @@ def opposite(fact: Fact, state: FileState, past: Past) -> tuple[dict[str, Any], 
     return say, kept
 
 
-def _opposite_of_tags(fact: Fact, tags: Sequence[str], state: FileState, past: Past, say: dict[str, Any], kept: list[str]) -> None:
+def _opposite_of_tags(
+    fact: Fact, tags: Sequence[str], state: FileState, past: Past, say: dict[str, Any], kept: list[str]
+) -> None:
     gone: dict[str, dict[str, str]] = {}
     for tag in tags:
         if not state.has_tag(tag):
@@ -126,7 +129,9 @@ def _opposite_of_tags(fact: Fact, tags: Sequence[str], state: FileState, past: P
             gone[tag] = {node_of(fact.at): fact.at}
         elif past.only_cancelled_since(fact.at, lambda f, t=tag: _speaks_of_tag(f, t)):  # type: ignore[misc]
             # It was taken away and put back by actions that cancel out; what put it back goes too.
-            gone[tag] = {node: stamp for node, stamp in standing.items() if stamp == fact.at or past.is_cancelled(stamp)}
+            gone[tag] = {
+                node: stamp for node, stamp in standing.items() if stamp == fact.at or past.is_cancelled(stamp)
+            }
         else:
             kept.append("a tag was changed again since")
     if gone:
@@ -162,7 +167,11 @@ def opposite_about_tag(fact: Fact, thing: Thing) -> tuple[dict[str, Any], list[s
         live = thing.live(relation)
         if isinstance(added, list):
             # All of this node's additions go: an earlier one that stood would have made this one needless.
-            gone = {t: {node: newest} for t in added if t in live and (newest := thing.additions(relation, t).get(node, "")) >= at}
+            gone = {
+                t: {node: newest}
+                for t in added
+                if t in live and (newest := thing.additions(relation, t).get(node, "")) >= at
+            }
             if gone:
                 say["un" + relation] = gone
         removed = getattr(fact, "un" + relation)

@@ -49,7 +49,15 @@ def versions(store: Store, guid: str) -> list[Version]:
             kept = kept_version(store.layout, guid, content.sha256)
             path = placed if current else (kept if os.path.exists(kept) else None)
             out.append(
-                Version(content.sha256, content.size_bytes, content.modified, ms_of(at), names.get(at[26:], at[26:]), current, path)
+                Version(
+                    content.sha256,
+                    content.size_bytes,
+                    content.modified,
+                    ms_of(at),
+                    names.get(at[26:], at[26:]),
+                    current,
+                    path,
+                )
             )
         return out
 
@@ -71,7 +79,9 @@ def bring_back(store: Store, guid: str, sha256: str) -> str | None:
     listed = {version.sha256: version for version in versions(store, guid)}
     fitting = [version for version in listed.values() if version.sha256.startswith(sha256.lower())]
     if len(fitting) != 1:
-        raise (BadRequest if fitting else NothingMatched)(f"{len(fitting)} versions begin with {sha256!r}; lyts versions lists them")
+        raise (BadRequest if fitting else NothingMatched)(
+            f"{len(fitting)} versions begin with {sha256!r}; lyts versions lists them"
+        )
     version = fitting[0]
     if version.current:
         raise BadRequest("that version is the current one already")
@@ -79,7 +89,9 @@ def bring_back(store: Store, guid: str, sha256: str) -> str | None:
         raise NothingMatched("the bytes of that version are not on this device any more")
     current = next((v for v in listed.values() if v.current), None)
     if current is None or current.path is None:
-        raise StoreError("the current bytes of the file are not on this device, so they could not be kept; nothing was changed")
+        raise StoreError(
+            "the current bytes of the file are not on this device, so they could not be kept; nothing was changed"
+        )
     if hash_file(version.path) != version.sha256:
         raise StoreError(f"{version.path} is damaged: its bytes are not those of that version; nothing was changed")
     layout = store.layout
@@ -96,7 +108,9 @@ def bring_back(store: Store, guid: str, sha256: str) -> str | None:
             raise StoreError("the file was changed meanwhile; nothing was brought back")
         change.about_file(
             guid,
-            content=Content(sha256=version.sha256, size_bytes=version.size_bytes, modified=version.modified, was=current.sha256),
+            content=Content(
+                sha256=version.sha256, size_bytes=version.size_bytes, modified=version.modified, was=current.sha256
+            ),
         )
         return change.action
 

@@ -21,7 +21,7 @@ class TagReason(NamedTuple):
 
 
 class Reasons(NamedTuple):
-    """All that speaks for what a person sees. `implied` maps a tag the file answers to, to the own tags that cause it."""
+    """All that speaks for what a person sees. `implied`: tags the file answers to -> own tags that cause it."""
 
     guid: str
     face: Face
@@ -44,15 +44,25 @@ def why(store: Store, guid: str) -> Reasons:
         face = face_of(state, store.node, list(names))
         tags = [
             TagReason(
-                spelled, view.canonical(spelled),
-                sorted((ms_of(at), by8.get(node, node)) for node, at in state.added[spelled].items() if at > state.removed.get(spelled, {}).get(node, "")),
+                spelled,
+                view.canonical(spelled),
+                sorted(
+                    (ms_of(at), by8.get(node, node))
+                    for node, at in state.added[spelled].items()
+                    if at > state.removed.get(spelled, {}).get(node, "")
+                ),
             )
             for spelled in face.tags
         ]
         own = {reason.tag for reason in tags}
         return Reasons(
-            guid=guid, face=face, born_ms=ms_of(state.born), born_on=by8.get(node_of(state.born), node_of(state.born)), tags=tags,
-            implied=_implied(view, own), holds=sorted(names.get(n, n) for n in face.holds),
+            guid=guid,
+            face=face,
+            born_ms=ms_of(state.born),
+            born_on=by8.get(node_of(state.born), node_of(state.born)),
+            tags=tags,
+            implied=_implied(view, own),
+            holds=sorted(names.get(n, n) for n in face.holds),
             unknown_to=sorted(names.get(n, n) for n in face.unknown_to),
             bytes_at=places(store.layout, view, store.node).find(face.data, face.holds),
         )

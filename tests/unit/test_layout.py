@@ -90,8 +90,8 @@ def test_an_older_format_asks_for_migration(tmp_path: Path) -> None:
         "format = []",
         f"format = {'9' * 5000}",
         as_toml()[:40],
-        as_toml() + as_toml(),
         "format = 1\nlibrary = ",
+        "format = " + "[" * 100_000,
         "\0\0\0\0",
     ],
 )

@@ -1,0 +1,137 @@
+"""One attempt at an action: catch up, let facts be stated, append them, commit.
+
+The order is the promise (index.md, Order and durability): facts are stamped only after
+all that the ledgers have was applied; they are appended to the ledger before the index
+commits; whatever fails after the append cuts the ledger back. The store's lock is held
+throughout; `Store.act` decides what to do about errors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+from zlib import crc32
+
+import lmdb
+
+from tagfs.change import Change
+from tagfs.errors import DiskFull
+from tagfs.fact import parse_fact
+from tagfs.glossary import NODE_THING
+from tagfs.guid import Guid
+from tagfs.index.apply import Applier
+from tagfs.index.blocks import SegmentRead, unpack_segment
+from tagfs.index.catchup import catch_up, new_segment_number, put_segment
+from tagfs.index.env import Index, is_full
+from tagfs.index.read import View
+from tagfs.index.schema import CLOCK_KEY, OPEN_SEGMENT_KEY
+from tagfs.ledger import Appender
+from tagfs.stamp import Clock, when_of
+
+T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """Where and as whom the action is done."""
+
+    ledgers: str
+    own_folder: str
+    node: Guid
+    boot_id: str
+    wall_ms: int
+
+
+def attempt(
+    index: Index,
+    place: Place,
+    state_facts: Callable[[Change], T],
+    action: str | None,
+    undoes: str | None,
+    durable: bool,
+) -> T:
+    """Do it. On `lmdb.Error`, `DiskFull`, `StoreError` and whatever `state_facts` raises, nothing was changed."""
+    appender = Appender(place.ledgers, place.own_folder)
+    tx = index.env.begin(write=True)
+    appended = committed = False
+    try:
+        applier = Applier(index, tx, place.node)
+        applier, caught = catch_up(
+            applier,
+            place.ledgers,
+            place.own_folder,
+            lambda: _node_guids(applier.view, place.node),
+            wall_ms=place.wall_ms,
+        )
+        clock = Clock(place.node[:8], _newest_given(applier, appender))
+        clock.observe(applier.newest_when, place.wall_ms)
+        change = Change(applier, clock, place.wall_ms, place.node, action, undoes)
+        result = state_facts(change)
+        if caught.to_vouch or change.lines:
+            # A segment is named by a stamp of ours, never by one we vouch for.
+            name = change.lines[0][0] if change.lines else clock.tick(place.wall_ms)
+            vouched = [line for _, line in caught.to_vouch]
+            _append(applier, appender, place, [(name, line) for line in vouched] + change.lines, len(vouched), change)
+            appended = True
+        applier.flush()
+        tx.put(CLOCK_KEY, clock.last.to_bytes(8, "big"), db=index.db["meta"])
+        learned = applier.learned_terms()
+        tx.commit()
+        committed = True
+        index.term_numbers.update(learned)
+    except BaseException as exc:
+        if not committed:
+            tx.abort()
+            if appended:
+                appender.take_back()
+        if isinstance(exc, lmdb.Error) and is_full(exc):
+            raise DiskFull(place.ledgers) from exc
+        raise
+    if appended and durable:
+        appender.sync()
+    return result
+
+
+def _append(
+    applier: Applier, appender: Appender, place: Place, lines: list[tuple[str, bytes]], vouched: int, change: Change
+) -> None:
+    """Append lines, the vouched ones first, and note in the transaction where they stand."""
+    tx, db = applier.tx, applier.db
+    raw = tx.get(OPEN_SEGMENT_KEY, db=db["meta"])
+    boot, _, name = raw.decode().partition(" ") if raw is not None else ("", "", "")
+    known = tx.get(name.encode(), db=db["segment"]) if boot == place.boot_id and name else None
+    going_on = unpack_segment(known) if known is not None else None
+    done = 0
+    for part in appender.append(lines, name if going_on else None, going_on.applied_bytes if going_on else 0):
+        read = going_on if going_on and part.name == name else SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0)
+        found = os.stat(os.path.join(place.ledgers, part.name))
+        read = SegmentRead(
+            number=read.number,
+            crc32=crc32(part.data, read.crc32),
+            applied_bytes=part.first_byte + len(part.data),
+            size_bytes=found.st_size,
+            mtime_ns=found.st_mtime_ns,
+            lines=read.lines + part.line_count,
+        )
+        put_segment(applier, part.name, read)
+        tx.put(OPEN_SEGMENT_KEY, f"{place.boot_id} {part.name}".encode(), db=db["meta"])
+        for k in range(done, done + part.line_count):
+            if k < vouched:
+                applier.add(parse_fact(lines[k][1].rstrip(b"\n")), read.number)
+            else:
+                applier.note_mention(change.facts[k - vouched], read.number)
+        done += part.line_count
+
+
+def _newest_given(applier: Applier, appender: Appender) -> int:
+    """The newest `when` this node is known to have given, so that no stamp and no segment name comes twice."""
+    raw = applier.tx.get(CLOCK_KEY, db=applier.db["meta"])
+    newest = appender.newest_name()
+    return max(int.from_bytes(raw or b"", "big"), applier.newest_own_when, when_of(newest) if newest else 0)
+
+
+def _node_guids(view: View, node: Guid) -> dict[str, str]:
+    """The GUID of each known node by its first 8 digits."""
+    known: dict[str, Any] = {guid[:8]: guid for guid, _ in view.things(NODE_THING)}
+    known[node[:8]] = node
+    return known

@@ -40,7 +40,6 @@ from migrations.switch import (
 )
 from tagfs.errors import DiskFull, LytsError, NewerFormat, ReadOnlyStore, StoreError
 from tagfs.layout import FORMAT, Layout, read_info, read_toml
-from tagfs.ledger import sync_folder
 from tagfs.lock import hold
 
 _SLACK_BYTES = 1 << 20
@@ -128,10 +127,9 @@ def _run_locked(root: str, steps: tuple[Migration, ...], target: int, progress: 
         raise CannotMigrate(root, list(now.problems))
     if now.free_bytes < now.need_bytes:
         raise DiskFull(root)
-    place = Place(root)
     try:
-        _prepare(place, now, progress)
-        drop_index(place)
+        _prepare(Place(root, draft=True), now, progress)
+        drop_index(Place(root))
         progress("putting the new version in place", 0, 1)
         switch(root)
     except BaseException:
@@ -146,7 +144,7 @@ def _run_locked(root: str, steps: tuple[Migration, ...], target: int, progress: 
 
 
 def _prepare(place: Place, now: Plan, progress: Progress) -> None:
-    """Make `migration/`: the old `store.toml`, and the new version, complete and on disk."""
+    """Make `migration/`, by way of a draft: the old `store.toml`, and the new version, complete and on disk."""
     store = place.store
     before = _originals(store)
     disk.make_folder(place.old.root)
@@ -182,13 +180,13 @@ def _prepare(place: Place, now: Plan, progress: Progress) -> None:
         raise StoreError("a step made or removed a ledger folder, which no step may do; nothing was changed")
     if now.target == FORMAT:
         read_info(place.new)  # what this lyts will open
-    disk.sync_tree(place.folder)
-    sync_folder(store.root)
+    disk.sync_tree(place.drafted)
     if _originals(store) != before:
         raise StoreError(
             f"something wrote to {store.ledgers} while it was being copied; nothing was changed. "
             "End what else runs with this store, then try again"
         )
+    disk.move(place.drafted, place.ready)
 
 
 def _originals(store: Layout) -> disk.Seen:

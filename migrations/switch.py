@@ -1,6 +1,7 @@
 """Old and new change places.
 
-Theory of operation. A migration under way lies in `migration/`, in the store:
+Theory of operation. A migration that is ready lies in `migration/`, in the store; while it
+is being made or thrown away, the folder is called `migration.draft`:
 
     old/    store.toml, README.txt, later ledgers/<own folder>     becomes the backup
     new/    store.toml, ledgers/<own folder>                       made, checked, fsynced
@@ -44,9 +45,11 @@ BACKUP_PREFIX = "before-format-"
 class Place:
     """The paths of a migration in a store. Paths only; nothing is touched."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, draft: bool = False) -> None:
         self.store = Layout(root)
-        self.folder = os.path.join(self.store.root, "migration")
+        self.drafted = os.path.join(self.store.root, "migration.draft")
+        self.ready = os.path.join(self.store.root, "migration")
+        self.folder = self.drafted if draft else self.ready
         self.old = Layout(os.path.join(self.folder, "old"))
         self.new = Layout(os.path.join(self.folder, "new"))
         self.forward = os.path.join(self.folder, "forward.toml")
@@ -116,7 +119,7 @@ def _folders(path: str) -> list[str]:
 def is_unfinished(root: str) -> bool:
     """Whether an earlier run left something to finish or to tidy up."""
     place = Place(root)
-    if disk.is_there(place.folder) or disk.is_link(place.store.toml):
+    if disk.is_there(place.ready) or disk.is_there(place.drafted) or disk.is_link(place.store.toml):
         return True
     return any(disk.is_there(os.path.join(place.store.ledgers, f, LINKED)) for f in own_folders(place.store))
 
@@ -221,7 +224,10 @@ def settle(root: str) -> str | None:
     for folder in own_folders(place.store):
         disk.remove(os.path.join(place.store.ledgers, folder, LINKED))
     disk.remove(place.store.toml + ".new")
-    disk.remove(place.folder)
+    disk.remove(place.drafted)
+    if disk.is_there(place.ready):
+        disk.move(place.ready, place.drafted)
+        disk.remove(place.drafted)
     return backup
 
 
@@ -230,7 +236,7 @@ def _is_switched(place: Place) -> bool:
     try:
         old, new = format_of(place.old), format_of(place.new)
     except NoStore:
-        return False  # only begun, or all done but the tidying
+        return False  # there is no migration, or its old version has become the backup already
     if format_of(place.store) != new or old == new:
         return False
     disk.make_folder(place.old.ledgers)

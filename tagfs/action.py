@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
@@ -17,16 +18,20 @@ import lmdb
 
 from tagfs.change import Change
 from tagfs.errors import DiskFull
-from tagfs.fact import parse_fact
+from tagfs.fact import parse_fact, time_text
 from tagfs.glossary import NODE_THING
 from tagfs.guid import Guid
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.catchup import catch_up, new_segment_number, put_segment
 from tagfs.index.env import Index, is_full
+from tagfs.index.positions import known_segments, newest_read
 from tagfs.index.read import View
 from tagfs.index.schema import CLOCK_KEY, OPEN_SEGMENT_KEY
+from tagfs.layout import FORMAT
 from tagfs.ledger import Appender
+from tagfs.seen import FILE_NAME as SEEN_FILE
+from tagfs.seen import BehindOwnLedger, Seen, is_news, read_seen, seen_by_others, who_saw_more, write_seen
 from tagfs.stamp import Clock, when_of
 
 T = TypeVar("T")
@@ -38,6 +43,7 @@ class Place(NamedTuple):
     ledgers: str
     own_folder: str
     node: Guid
+    scratch: str
     boot_id: str
     wall_ms: int
 
@@ -63,11 +69,14 @@ def attempt(
             lambda: _node_guids(applier.view, place.node),
             wall_ms=place.wall_ms,
         )
+        behind = _behind_own_ledger(applier, place)
         clock = Clock(place.node[:8], _newest_given(applier, appender))
         clock.observe(applier.newest_when, place.wall_ms)
         change = Change(applier, clock, place.wall_ms, place.node, action, undoes)
         result = state_facts(change)
-        if caught.to_vouch or change.lines:
+        if behind is not None and change.lines:
+            raise behind
+        if (caught.to_vouch and behind is None) or change.lines:
             # A segment is named by a stamp of ours, never by one we vouch for.
             name = change.lines[0][0] if change.lines else clock.tick(place.wall_ms)
             vouched = [line for _, line in caught.to_vouch]
@@ -76,6 +85,7 @@ def attempt(
         applier.flush()
         tx.put(CLOCK_KEY, clock.last.to_bytes(8, "big"), db=index.db["meta"])
         learned = applier.learned_terms()
+        news = _news(applier, place, caught.lines > 0)
         tx.commit()
         committed = True
         index.term_numbers.update(learned)
@@ -89,7 +99,34 @@ def attempt(
         raise
     if appended and durable:
         appender.sync()
+    if news is not None:
+        with suppress(OSError):  # a full disk, say: the facts are safe, and the next action tells it
+            write_seen(os.path.join(place.ledgers, place.own_folder), place.scratch, news)
     return result
+
+
+def _behind_own_ledger(applier: Applier, place: Place) -> BehindOwnLedger | None:
+    """The refusal where this store is an older copy of itself: it may read, but not go on stamping (facts.md, Seen)."""
+    others = seen_by_others(place.ledgers, place.own_folder)
+    if not others:
+        return None
+    newest = newest_read(known_segments(applier.tx, applier.db)).get(place.node[:8], "")
+    saw_more = who_saw_more(others, place.node, newest)
+    if saw_more is None:
+        return None
+    names = applier.view.node_names()
+    return BehindOwnLedger(names.get(place.node, place.node[:8]), names.get(saw_more, saw_more[:8]))
+
+
+def _news(applier: Applier, place: Place, read_something: bool) -> Seen | None:
+    """What the others should know about how far this node has read, None where it is nothing new."""
+    path = os.path.join(place.ledgers, place.own_folder, SEEN_FILE)
+    if not read_something and os.path.exists(path):
+        return None
+    now = newest_read(known_segments(applier.tx, applier.db))
+    if not is_news(read_seen(path), now, place.node[:8]):
+        return None
+    return Seen(place.node, FORMAT, time_text(place.wall_ms * 1_000_000), now)
 
 
 def _append(
@@ -103,7 +140,9 @@ def _append(
     going_on = unpack_segment(known) if known is not None else None
     done = 0
     for part in appender.append(lines, name if going_on else None, going_on.applied_bytes if going_on else 0):
-        read = going_on if going_on and part.name == name else SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0)
+        read = (
+            going_on if going_on and part.name == name else SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0, 0)
+        )
         found = os.stat(os.path.join(place.ledgers, part.name))
         read = SegmentRead(
             number=read.number,
@@ -112,14 +151,16 @@ def _append(
             size_bytes=found.st_size,
             mtime_ns=found.st_mtime_ns,
             lines=read.lines + part.line_count,
+            newest_when=read.newest_when,
         )
-        put_segment(applier, part.name, read)
         tx.put(OPEN_SEGMENT_KEY, f"{place.boot_id} {part.name}".encode(), db=db["meta"])
         for k in range(done, done + part.line_count):
             if k < vouched:
                 applier.add(parse_fact(lines[k][1].rstrip(b"\n")), read.number)
             else:
                 applier.note_mention(change.facts[k - vouched], read.number)
+                read = read._replace(newest_when=max(read.newest_when, when_of(change.facts[k - vouched].at)))
+        put_segment(applier, part.name, read)
         done += part.line_count
 
 

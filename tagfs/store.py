@@ -291,7 +291,14 @@ class Store:
         from tagfs.action import Place
 
         info = self.info
-        return Place(self.layout.ledgers, info.ledger_folder, self.node, self.machine.boot_id(), self.machine.wall_ms())
+        return Place(
+            self.layout.ledgers,
+            info.ledger_folder,
+            self.node,
+            self.layout.scratch,
+            self.machine.boot_id(),
+            self.machine.wall_ms(),
+        )
 
     # -- building the index again
 

@@ -151,14 +151,15 @@ def put_fwd(block: bytes | None, rows: dict[int, list[int]]) -> bytes:
     return bytes((wide, far)) + array(_CODE[far], ends).tobytes() + array(_CODE[wide], flat).tobytes()
 
 
-SEGMENT = struct.Struct("<IIQQqI")
+SEGMENT = struct.Struct("<IIQQqIQ")
 
 
 class SegmentRead(NamedTuple):
     """How far a segment has been read.
 
     `crc32` is of the `applied_bytes` first bytes; `size_bytes` and `mtime_ns` are the
-    file's when it was last looked at, so that an untouched one costs a stat.
+    file's when it was last looked at, so that an untouched one costs a stat. `newest_when`
+    is of the newest stamp in it by the node whose ledger it is (see `seen`).
     """
 
     number: int
@@ -167,6 +168,7 @@ class SegmentRead(NamedTuple):
     size_bytes: int
     mtime_ns: int
     lines: int
+    newest_when: int
 
 
 def pack_segment(read: SegmentRead) -> bytes:

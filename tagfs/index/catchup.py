@@ -21,10 +21,11 @@ from tagfs.fact import Fact, encode_fact, parse_fact
 from tagfs.glossary import Thing, subject_of, thing_facts
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
-from tagfs.index.positions import differs, known_segments
+from tagfs.index.positions import differs, known_segments, owner_of
 from tagfs.index.schema import POST_KEY, U32, U64
 from tagfs.ledger import prefix_crc, segments_below, whole_lines
 from tagfs.merge import FileState, deciding_facts
+from tagfs.stamp import when_of
 
 QUARANTINE = "Q"
 REPORT = "R"
@@ -88,7 +89,7 @@ def catch_up(
             applier.tx.delete(name.encode("utf-8", "surrogateescape"), db=applier.db["segment"])
     for file in changed:
         path = os.path.join(ledgers, file.name)
-        read = known.get(file.name) or SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0)
+        read = known.get(file.name) or SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0, 0)
         if file.size_bytes < read.applied_bytes or (
             read.applied_bytes and prefix_crc(path, read.applied_bytes) != read.crc32
         ):
@@ -96,7 +97,8 @@ def catch_up(
             lost_mentions.append(read.number)
             read = read._replace(crc32=0, applied_bytes=0, lines=0)
             _forget_quarantine(applier, file.name)
-        at, crc, count = read.applied_bytes, read.crc32, read.lines
+        at, crc, count, newest = read.applied_bytes, read.crc32, read.lines, read.newest_when
+        owner = owner_of(file.name)
         for piece in whole_lines(path, at):
             start = at
             for line in piece.split(b"\n"):
@@ -104,7 +106,10 @@ def catch_up(
                     count += 1
                     lines += 1
                     try:
-                        applier.add(parse_fact(line), read.number)
+                        fact = parse_fact(line)
+                        applier.add(fact, read.number)
+                        if fact.at[26:] == owner:
+                            newest = max(newest, when_of(fact.at))
                     except PeerDataError as exc:
                         set_aside += 1
                         _set_aside(applier, file.name, start, line, str(exc))
@@ -115,13 +120,15 @@ def catch_up(
             if applier.waiting() >= FLUSH_FILES:
                 if after_flush is not None:
                     # The position goes with the facts, so that a rebuild cut short can tell.
-                    put_segment(applier, file.name, SegmentRead(read.number, crc, at, 0, 0, count))
+                    put_segment(applier, file.name, SegmentRead(read.number, crc, at, 0, 0, count, newest))
                     applier = after_flush(applier)
                 else:
                     applier.flush()
             if progress is not None:
                 progress(done, total)
-        put_segment(applier, file.name, SegmentRead(read.number, crc, at, file.size_bytes, file.mtime_ns, count))
+        put_segment(
+            applier, file.name, SegmentRead(read.number, crc, at, file.size_bytes, file.mtime_ns, count, newest)
+        )
     to_vouch: list[tuple[str, bytes]] = []
     if rolled_back:
         applier.flush()

@@ -444,7 +444,7 @@ def test_ledger_that_is_written_meanwhile_stops_it(root: str) -> None:
     with pytest.raises(StoreError, match="something wrote to"):
         runner.run(root, (STEPS[0]._replace(apply=apply),))
     assert read_toml(Layout(root))["format"] == 0
-    assert not os.path.exists(os.path.join(root, "migration"))
+    assert not [f for f in os.listdir(root) if f.startswith("migration")]
     assert os.path.exists(os.path.join(root, "index", "data.mdb"))
 
 

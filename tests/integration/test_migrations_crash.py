@@ -322,7 +322,7 @@ def test_power_cut_finds_everything_on_disk_that_the_switch_relies_on(tmp_path: 
     for name, args in ends.log[:first]:
         if name == "open":
             opened = str(args[0])
-            if args[1] & os.O_CREAT and "/migration/" in opened:
+            if args[1] & os.O_CREAT and "/migration.draft/" in opened:
                 written.add(opened)
                 synced.discard(opened)
         elif name == "fsync":

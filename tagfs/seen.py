@@ -1,0 +1,97 @@
+"""`seen.json`: how far a node has read every ledger, in its own ledger folder, for the others.
+
+    {"node": GUID, "format": 1, "here": "2026-11-22T10:10:56Z", "read": {"1a2b3c4d": "<stamp>"}}
+
+`read` names, for each ledger by the first 8 digits of its node, the newest stamp of that
+node that was read from it. Others learn from it who has read what (a purge waits for
+that), and a node learns from it that its own ledger was once longer: a restored backup
+or a copied store must not go on stamping, since what it stamps again would never reach
+those who have read further.
+
+Overwritten whole by its owner; a file that does not parse is ignored, since a newer one
+will come.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tagfs.errors import StoreError
+from tagfs.stamp import is_stamp
+
+FILE_NAME = "seen.json"
+
+
+class Seen(msgspec.Struct):
+    """What one node has read."""
+
+    node: str
+    format: int
+    here: str
+    read: dict[str, str]
+
+
+class BehindOwnLedger(StoreError):
+    """Other devices have read more of this node's ledger than this store has."""
+
+    def __init__(self, alias: str, other: str) -> None:
+        self.alias = alias
+        self.other = other
+        super().__init__(
+            f"this store is an older copy of {alias!r}: another device ({other}) has seen newer changes from it. "
+            "Nothing was changed. If it came from a backup or is a copy, it must join as a new device; "
+            "looking (lyts find) works all the same"
+        )
+
+
+_decoder = msgspec.json.Decoder(Seen)
+
+
+def read_seen(path: str) -> Seen | None:
+    """The contents of a `seen.json`, None where it is missing or malformed."""
+    try:
+        with open(path, "rb") as file:
+            seen = _decoder.decode(file.read(1 << 20))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return seen if all(is_stamp(at) for at in seen.read.values()) else None
+
+
+def write_seen(folder: str, scratch: str, seen: Seen) -> None:
+    """Overwrite the `seen.json` in a ledger folder, whole or not at all."""
+    draft = os.path.join(scratch, f"seen-{os.getpid()}")
+    fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, msgspec.json.format(msgspec.json.encode(seen), indent=1) + b"\n")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(draft, os.path.join(folder, FILE_NAME))
+
+
+def seen_by_others(ledgers: str, own_folder: str) -> list[Seen]:
+    """What the other nodes say they have read."""
+    try:
+        folders = [entry.name for entry in os.scandir(ledgers) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    found = [read_seen(os.path.join(ledgers, name, FILE_NAME)) for name in sorted(folders) if name != own_folder]
+    return [seen for seen in found if seen is not None]
+
+
+def who_saw_more(others: Iterable[Seen], node: str, newest: str) -> str | None:
+    """The node that has read a newer stamp of ours than `newest`, None where none has. Pure."""
+    for seen in others:
+        if seen.node != node and seen.read.get(node[:8], "") > newest:
+            return seen.node
+    return None
+
+
+def is_news(before: Seen | None, now: Mapping[str, str], own8: str) -> bool:
+    """Whether the others would learn something: not of every line of our own, which they can see. Pure."""
+    if before is None:
+        return True
+    return any(before.read.get(node) != at for node, at in now.items() if node != own8)

@@ -147,7 +147,7 @@ def _prepare(place: Place, now: Plan, progress: Progress) -> None:
     """Make `migration/`, by way of a draft: the old `store.toml`, and the new version, complete and on disk."""
     store = place.store
     before = _originals(store)
-    disk.make_folder(place.old.root)
+    disk.make_folder(place.old.ledgers)
     disk.make_folder(place.new.ledgers)
     disk.write_file(os.path.join(place.folder, "README.txt"), _UNDER_WAY.encode())
     disk.write_file(place.old.toml, disk.read_file(store.toml), like=store.toml)

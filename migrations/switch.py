@@ -199,13 +199,24 @@ def _one_by_one(place: Place) -> None:
         disk.move(place.forward, place.store.toml)
     except OSError:
         if format_of(place.store) is None:
-            for folder in _folders(place.old.ledgers):
-                here = os.path.join(place.store.ledgers, folder)
-                if disk.is_there(here):
-                    disk.move(here, os.path.join(place.new.ledgers, folder))
-                disk.move(os.path.join(place.old.ledgers, folder), here)
-            disk.move(place.back, place.store.toml)
+            _take_back(place)
         raise
+
+
+def _take_back(place: Place) -> None:
+    """Undo a switch behind the barrier that did not get to its end. Every rename is tried, whether or not fsync works."""
+    for folder in _folders(place.old.ledgers):
+        here = os.path.join(place.store.ledgers, folder)
+        if disk.is_there(here):
+            os.rename(here, os.path.join(place.new.ledgers, folder))
+        os.rename(os.path.join(place.old.ledgers, folder), here)
+    # The barrier must not fall before the ledgers are back, after a power cut either.
+    for path in (place.store.ledgers, place.old.ledgers, place.new.ledgers):
+        with suppress(OSError):
+            sync_folder(path)
+    os.rename(place.back, place.store.toml)
+    with suppress(OSError):
+        sync_folder(place.store.root)
 
 
 def settle(root: str) -> str | None:

@@ -26,7 +26,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import lmdb
@@ -210,6 +210,12 @@ class Store:
         )
 
     # -- changing
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the store's lock, for work on ledger files themselves; not inside `act`."""
+        if self.read_only:
+            raise ReadOnlyStore(self.layout.root)
+        return hold(self.layout.lock, self._on_wait)
 
     def act(
         self,

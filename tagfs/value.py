@@ -142,7 +142,8 @@ def value_range(low: str | None, high: str | None, above: bool = False, below: b
     """The values from `low` to `high`, both within and either absent.
 
     `above` leaves out `low` itself (`year>1955`), `below` leaves out `high`. If all given
-    ends are numbers, numbers are compared. Else, if they are ISO dates, so are dates: a
+    ends are numbers, numbers are compared; if they all could be years, dates as well, so
+    that `taken=2018..2019` finds `2019-05-03`. Else, if they are ISO dates, so are dates: a
     value matches when its own period lies between the beginning of `low` and the end of
     `high`, and four digits are a year. Else text is compared, and what begins with
     `high` lies within too.
@@ -151,6 +152,8 @@ def value_range(low: str | None, high: str | None, above: bool = False, below: b
     if not ends:
         return ValueRange("any", [(NUMBER, None)], lambda text: True, False)
     if all(number_of(end) is not None for end in ends):
+        if all(period_of(end) is not None for end in ends):
+            return _years(low, high, above, below)
         return _numbers(low, high, above, below)
     if all(period_of(end) is not None for end in ends):
         return _dates(low, high, above, below)
@@ -197,6 +200,15 @@ def _dates(low: str | None, high: str | None, above: bool, below: bool) -> Value
         (texts_from, texts_below),
     ]
     return ValueRange("date", spans, matches, least is not None and most is not None and least[0] > most[1])
+
+
+def _years(low: str | None, high: str | None, above: bool, below: bool) -> ValueRange:
+    numbers, dates = _numbers(low, high, above, below), _dates(low, high, above, below)
+
+    def matches(text: str) -> bool:
+        return numbers.matches(text) if number_of(text) is not None else dates.matches(text)
+
+    return ValueRange("number", [*numbers.spans, dates.spans[1]], matches, numbers.backwards)
 
 
 def _texts(low: str | None, high: str | None, above: bool, below: bool) -> ValueRange:

@@ -177,6 +177,13 @@ class Applier:
         entry = self._load(ordinal)
         return self._entries.setdefault(entry.state.guid, entry)
 
+    def replace(self, entry: Entry, state: FileState) -> None:
+        """Let another state stand for a file: less than was joined, since ledgers let go of it on purpose."""
+        entry.state = state
+        if not entry.touched:
+            entry.touched = True
+            self._touched.append(entry)
+
     def _load(self, ordinal: int) -> Entry:
         view = self.view
         row = view.row(ordinal)

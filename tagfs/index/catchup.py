@@ -22,7 +22,7 @@ from tagfs.glossary import Thing, subject_of, thing_facts
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
 from tagfs.index.positions import differs, known_segments, owner_of
-from tagfs.index.schema import POST_KEY, U32, U64
+from tagfs.index.schema import OPEN_SEGMENT_KEY, POST_KEY, U32, U64
 from tagfs.ledger import prefix_crc, segments_below, whole_lines
 from tagfs.merge import FileState, deciding_facts
 from tagfs.stamp import when_of
@@ -131,16 +131,20 @@ def catch_up(
         )
     to_vouch: list[tuple[str, bytes]] = []
     if rolled_back:
+        # Other nodes may hold more of the segment we were writing: what comes now gets a new name.
+        applier.tx.delete(OPEN_SEGMENT_KEY, db=applier.db["meta"])
         applier.flush()
-        to_vouch = _lines_to_vouch(applier, ledgers, lost_mentions, node_guid())
-        for name in rolled_back:
-            applier.put_thing(REPORT, name, ["rolled back", wall_ms, len(to_vouch)])
+        to_vouch, let_go = _lines_to_vouch(applier, ledgers, lost_mentions, node_guid())
+        if to_vouch or not let_go:
+            for name in rolled_back:
+                applier.put_thing(REPORT, name, ["rolled back", wall_ms, len(to_vouch)])
     return applier, CaughtUp(lines, set_aside, rolled_back, to_vouch)
 
 
 def _set_aside(applier: Applier, name: str, start: int, line: bytes, why: str) -> None:
     excerpt = line[:EXCERPT_BYTES].decode("utf-8", "replace")
-    applier.put_thing(QUARANTINE, f"{name}:{start:012d}", [name, start, len(line), why[:500], excerpt])
+    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    applier.put_thing(QUARANTINE, f"{name}:{start:012d}", [shown, start, len(line), why[:500], excerpt])
 
 
 def _forget_quarantine(applier: Applier, name: str) -> None:
@@ -153,8 +157,12 @@ def _forget_quarantine(applier: Applier, name: str) -> None:
 
 def _lines_to_vouch(
     applier: Applier, ledgers: str, lost: list[int], node_guid: dict[str, str]
-) -> list[tuple[str, bytes]]:
-    """The facts that the index knows from segments as they were, and that no ledger says any more."""
+) -> tuple[list[tuple[str, bytes]], int]:
+    """The facts that the index knows from segments as they were, and that no ledger says any more.
+
+    Of a file that was ended for good only the purges count; its other lines were dropped
+    on purpose (`compact`). Returns the lines, and how many ended files were let go so.
+    """
     tx, db = applier.tx, applier.db
     ordinals = BitMap()
     for number in lost:
@@ -183,9 +191,17 @@ def _lines_to_vouch(
                     if subject is not None:
                         things.setdefault(subject, Thing()).add(fact)
     missing: list[Fact] = []
+    let_go = 0
     for guid, entry in entries.items():
-        if found[guid] != entry.state:
-            missing.extend(_missing_facts(found[guid], deciding_facts(entry.state, node_guid)))
+        if found[guid] == entry.state:
+            continue
+        deciding = deciding_facts(entry.state, node_guid)
+        if entry.state.is_purged():
+            deciding = [fact for fact in deciding if fact.purge is not None]
+        missing.extend(_missing_facts(found[guid], deciding))
+        if entry.state.is_purged():
+            let_go += 1
+            applier.replace(entry, found[guid])
     for kind in "TNSL":
         for text in [text for text, _ in applier.view.things(kind)]:
             have = things.get((kind, text), Thing())
@@ -194,7 +210,7 @@ def _lines_to_vouch(
                 have.add(fact)
                 if have != before:
                     missing.append(fact)
-    return [(fact.at, encode_fact(fact)) for fact in sorted(missing, key=lambda f: f.at)]
+    return [(fact.at, encode_fact(fact)) for fact in sorted(missing, key=lambda f: f.at)], let_go
 
 
 def _missing_facts(have: FileState, facts: list[Fact]) -> list[Fact]:

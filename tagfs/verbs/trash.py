@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tagfs.change import Change
+from tagfs.compact import drop_lines
 from tagfs.fact import Purge
 from tagfs.guid import guid_of_bytes
 from tagfs.index.read import View
@@ -128,4 +129,5 @@ def empty(store: Store, guids: Sequence[str]) -> Emptied:
         except OSError as exc:
             left.append((guid, exc.strerror or str(exc)))
     store.keep_reserve()
+    drop_lines(store, [guid for guid, _, _ in ended])
     return Emptied(len(ended), freed, left)

@@ -90,4 +90,4 @@ def test_installed_wheel_starts_outside_the_checkout(wheel: Path, tmp_path: Path
     assert all(path.startswith(str(site)) for path in where.split())
 
     printed = run(tmp_path / "venv" / "bin" / "lyts", "--version", cwd=tmp_path)
-    assert PROJECT["version"] in printed
+    assert printed == f"lyts {PROJECT['version']}\n"

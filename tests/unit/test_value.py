@@ -55,8 +55,17 @@ def test_a_short_date_spans_its_whole_period() -> None:
 def test_ranges_between_numbers_see_numbers_only() -> None:
     assert within("1960", "1955", "1965")
     assert within("7.0", "7", "7")
-    assert not within("1960-05", "1955", "1965")
+    assert not within("1960-05", "19", "21")
     assert not within("many", "1", None)
+
+
+def test_ranges_between_years_see_dates_too() -> None:
+    assert within("1960-05", "1955", "1965")
+    assert within("1965-12-31", "1955", "1965")
+    assert not within("1966-01", "1955", "1965")
+    assert within("2019-05-03", "2019", None)
+    assert not within("2019-05-03", "2019", None, above=True)
+    assert not within("20190503", "2018", "2019")
 
 
 def test_text_ranges_take_in_what_begins_with_the_high_end() -> None:

@@ -66,7 +66,7 @@ def command(arguments: list[str]) -> None:
         at_close.append(memory())
         close(index)
 
-    tagfs.index.env.Index.close = look_and_close  # type: ignore[method-assign]
+    tagfs.index.env.Index.close = look_and_close  # type: ignore[method-assign,assignment]
     from shell.main import main
 
     sys.argv = ["lyts", *arguments]

@@ -28,12 +28,12 @@ SEED = 7
 
 TAGS = 5_000
 YEARS = range(1990, 2027)
-KINDS = tuple("jpg pdf mp3 png txt mp4 doc flac zip odt epub html csv py raw svg gif webp mkv tar".split())
+_KINDS = "jpg pdf mp3 png txt mp4 doc flac zip odt epub html csv py raw svg gif webp mkv tar"
+KINDS = tuple(_KINDS.split())
 BUCKETS = 12
 HOT_NAME = "cover.jpg"
 
-_WORDS = tuple(
-    """
+_WORD_LIST = """
     acorn amber anchor apple april arrow aspen atlas autumn badge bamboo barley basil beacon berry birch bishop
     blanket bottle bramble breeze brick bridge bronze brook bucket butter button cabin cactus camel candle canyon
     carpet castle cedar cellar chalk cherry chestnut circle clover cobalt comet copper coral cotton cradle crane
@@ -46,8 +46,8 @@ _WORDS = tuple(
     planet plum pocket pollen poppy prairie pumpkin quartz quiet rabbit raven reed ribbon river robin rocket rose
     saddle saffron salmon sandal school shadow silver sparrow spring station stone summer sunset swallow table
     temple thistle thunder timber tulip tunnel turtle valley velvet violet walnut willow window winter yellow
-    """.split()
-)
+"""
+_WORDS = tuple(_WORD_LIST.split())
 
 _first_year = TAGS
 _first_kind = _first_year + len(YEARS)

@@ -103,7 +103,7 @@ def measure_child(command: Sequence[str], environ: dict[str, str] | None = None,
 
 
 class Line(NamedTuple):
-    """One line of the report. `limit`: what `value` should reach ("at least" or "at most"), None where nothing is set."""
+    """One line of the report. `reached` is None where there is no goal."""
 
     section: str
     what: str
@@ -179,8 +179,8 @@ class Report:
         reached = None if at_least is None else peer.median_ms >= at_least * lyts.median_ms
         self.line(what, lyts, peer, note=note, goal=f">= {at_least:g}x" if at_least else "", reached=reached)
 
-    def limit_line(self, what: str, lyts: Timing, at_most_ms: float, *, peer: Timing | None = None, note: str = "") -> None:
+    def limit_line(
+        self, what: str, lyts: Timing, at_most_ms: float, *, peer: Timing | None = None, note: str = ""
+    ) -> None:
         """Add a time, with the most it should be."""
-        self.line(
-            what, lyts, peer, note=note, goal=f"<= {show_ms(at_most_ms)}", reached=lyts.median_ms <= at_most_ms
-        )  # fmt: skip
+        self.line(what, lyts, peer, note=note, goal=f"<= {show_ms(at_most_ms)}", reached=lyts.median_ms <= at_most_ms)

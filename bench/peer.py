@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.measure import Timing, measure
 from tagfs.tag import split_tag
@@ -133,9 +133,7 @@ def facets(tag: str) -> list[Asked]:
 def names(tag: str) -> list[Asked]:
     """The names of all files with a tag."""
     return [
-        Asked(
-            f"select f.name from term_file a cross join file f on f.id = a.file where a.term = {_TERM}", of_tag(tag)
-        )
+        Asked(f"select f.name from term_file a cross join file f on f.id = a.file where a.term = {_TERM}", of_tag(tag))
     ]
 
 
@@ -163,7 +161,7 @@ class Fastest(NamedTuple):
 
     asked: Asked
     timing: Timing
-    rows: list[tuple[int, ...]]
+    rows: list[Any]
 
 
 def fastest(connection: sqlite3.Connection, ways: Sequence[Asked], repeats: int = 5) -> Fastest:

@@ -204,7 +204,7 @@ def _one_by_one(place: Place) -> None:
 
 
 def _take_back(place: Place) -> None:
-    """Undo a switch behind the barrier that did not get to its end. Every rename is tried, whether or not fsync works."""
+    """Undo a switch behind the barrier. Every rename is done whether or not fsync works: that may be what failed."""
     for folder in _folders(place.old.ledgers):
         here = os.path.join(place.store.ledgers, folder)
         if disk.is_there(here):

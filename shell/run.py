@@ -146,7 +146,7 @@ def _usage_text(exc: ClickException) -> str:
         return message
     words = ctx.command_path.split()
     if isinstance(exc, NoSuchOption) and words[-1] in ("find", "tags") and not exc.option_name.startswith("--"):
-        message += f"\nTo leave a tag out, put -- first: lyts {words[-1]} -- {exc.option_name}"
+        message += f"\nTo leave a tag out: lyts {words[-1]} music+-live, or put -- first: lyts {words[-1]} -- -live"
     topic = " ".join(["lyts help", *words[1:]])
     return f"{message}\nHow it is used: {topic}"
 

@@ -95,16 +95,16 @@ class Store:
         self.info: StoreInfo = read_info(self.layout)
         self.node = Guid(self.info.node)
         self.machine = machine or this_machine()
-        self.read_only = not os.access(self.layout.root, os.W_OK) or bool(
-            os.statvfs(self.layout.root).f_flag & os.ST_RDONLY
-        )
+        # Where nobody can write there is nothing to lock against.
+        self._nobody_writes = bool(os.statvfs(self.layout.root).f_flag & os.ST_RDONLY)
+        self.read_only = self._nobody_writes or not os.access(self.layout.root, os.W_OK)
         self._map_size = map_size
         self._on_wait = on_wait
         self._on_rebuild = on_rebuild
         self._index: Index | None = None
         self._dirty = Dirty(self.layout.dirty)
         self._temporary: str | None = None
-        self._depth = 0
+        self._acting = False
 
     def __enter__(self) -> Store:
         return self
@@ -205,7 +205,7 @@ class Store:
             self.layout.index,
             create=False,
             read_only=self.read_only,
-            locking=not self.read_only,
+            locking=not self._nobody_writes,
             map_size=self._map_size,
         )
 
@@ -241,13 +241,18 @@ class Store:
         """
         if self.read_only:
             raise ReadOnlyStore(self.layout.root)
+        if self._acting:
+            raise RuntimeError("an action within an action would wait for itself")
         with hold(self.layout.lock, self._on_wait):
+            self._acting = True
             try:
                 return self._act_locked(state_facts, action, undoes, durable)
             except DiskFull:
                 if not frees_space or not reserve.spend(self.layout.reserve):
                     raise
                 return self._act_locked(state_facts, action, undoes, durable)
+            finally:
+                self._acting = False
 
     def _act_locked(
         self, state_facts: Callable[[Change], T], action: str | None, undoes: str | None, durable: bool

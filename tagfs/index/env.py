@@ -95,7 +95,11 @@ def open_index(
     except (lmdb.Error, OSError) as exc:
         raise translated(exc, path) from exc
     try:
-        inode = os.stat(data).st_ino
+        found_file = os.stat(data)
+        inode = found_file.st_ino
+        # Reading beyond the end of a map whose file was cut kills the process (SIGBUS).
+        if (env.info()["last_pgno"] + 1) * env.stat()["psize"] > found_file.st_size:
+            raise IndexCorrupt(f"the index in {path} was cut short")
         # Handles are opened outside of any transaction; one opened inside would end with it.
         meta = _open(env, "meta", create)
         with env.begin(write=create) as tx:

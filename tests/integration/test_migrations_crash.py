@@ -1,6 +1,7 @@
 """What a migration leaves behind when it is stopped: the old store or the new one, and a next run that finishes.
 
-Every call to the system that the runner makes is met in turn, in five ways: the process
+Every call to the system that the runner makes is met in turn (in ./test every one of the
+switch and some of the copying and the tidying up; in ./prove every one), in five ways: the process
 dies just before it, or just after it; it fails once; the disk is full from there on; and,
 in a child process, kill -9. This for the switch in one call (`once`), the switch on a
 file system that has no such call (`no exchange`), and one with two ledger folders of
@@ -188,6 +189,14 @@ class Ends:
             assert "jazz" in list(dict(view.plain_tags()))
             assert view.ordinal("9c0f7be1-6c1e-4d2a-9a51-2f1d0c3b4a59") is not None
 
+    def places(self, rounds: Callable[[int, int], int]) -> list[int]:
+        """The calls at which to strike: all from where the copy is ready to where the backup is made, some elsewhere."""
+        names = [name for name, _ in self.log]
+        renames = [i for i, name in enumerate(names) if name == "rename"]
+        switch = range(renames[0] - 3, renames[-2] + 3)  # the last rename begins the throwing away
+        every = rounds(8, 1)
+        return sorted({*switch, *range(0, self.calls, every), self.calls - 1})
+
     def end_of(self, root: str) -> str:
         """Which of the two a store is: "old", "new", or "between" (nobody opens it, all is there)."""
         toml, segments = seen_by_a_reader(root)
@@ -225,10 +234,12 @@ class Ends:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["before", "after"])
-def test_crash_at_any_call_leaves_old_or_new_and_the_next_run_finishes(tmp_path: Path, kind: str, how: str) -> None:
+def test_crash_at_any_call_leaves_old_or_new_and_the_next_run_finishes(
+    tmp_path: Path, kind: str, how: str, rounds: Callable[[int, int], int]
+) -> None:
     ends = Ends(tmp_path, kind)
     met = set()
-    for at in range(ends.calls):
+    for at in ends.places(rounds):
         root = new_store(tmp_path / "store", kind)
         data = data_files(root)
         assert Machine(kind, how, at).run(root) == "dead", at
@@ -260,9 +271,11 @@ def test_crash_in_the_run_that_finishes_is_finished_by_the_one_after(tmp_path: P
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_error_at_any_call_is_told_and_leaves_a_store_that_opens(tmp_path: Path, kind: str) -> None:
+def test_error_at_any_call_is_told_and_leaves_a_store_that_opens(
+    tmp_path: Path, kind: str, rounds: Callable[[int, int], int]
+) -> None:
     ends = Ends(tmp_path, kind)
-    for at in range(ends.calls):
+    for at in ends.places(rounds):
         root = new_store(tmp_path / "store", kind)
         machine = Machine(kind, "error", at)
         said = machine.run(root)
@@ -276,10 +289,12 @@ def test_error_at_any_call_is_told_and_leaves_a_store_that_opens(tmp_path: Path,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_full_disk_at_any_call_is_told_and_leaves_a_store_that_opens(tmp_path: Path, kind: str) -> None:
+def test_full_disk_at_any_call_is_told_and_leaves_a_store_that_opens(
+    tmp_path: Path, kind: str, rounds: Callable[[int, int], int]
+) -> None:
     ends = Ends(tmp_path, kind)
     met = set()
-    for at in range(ends.calls):
+    for at in ends.places(rounds):
         root = new_store(tmp_path / "store", kind)
         (Path(root) / "lock").touch()
         machine = Machine(kind, "full", at)
@@ -347,28 +362,31 @@ def test_power_cut_finds_everything_on_disk_that_the_switch_relies_on(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kill_9_at_any_call_leaves_old_or_new_and_the_next_run_finishes(tmp_path: Path, kind: str) -> None:
+def test_kill_9_at_any_call_leaves_old_or_new_and_the_next_run_finishes(
+    tmp_path: Path, kind: str, rounds: Callable[[int, int], int]
+) -> None:
     ends = Ends(tmp_path, kind)
-    argv = [sys.executable, __file__, str(tmp_path / "killed"), kind, str(ends.calls)]
+    places = ends.places(rounds)
+    argv = [sys.executable, __file__, str(tmp_path / "killed"), kind, *map(str, places)]
     done = subprocess.run(
-        argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=250
+        argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=280
     )
     assert done.returncode == 0, done.stderr
     statuses = json.loads(done.stdout)
-    assert statuses == [-signal.SIGKILL] * ends.calls
+    assert statuses == [-signal.SIGKILL] * len(places)
     met = set()
-    for at in range(ends.calls):
+    for at in places:
         root = str(tmp_path / "killed" / str(at))
         met.add(ends.end_of(root))
         ends.finish(root, f"killed at call {at}")
     assert {"old", "new"} <= met
 
 
-def _kill_children(folder: str, kind: str, calls: int) -> None:
+def _kill_children(folder: str, kind: str, places: list[int]) -> None:
     """Fork a child for each call, let it kill itself there; print how each of them ended."""
     statuses = []
     os.fsync = lambda fd: None
-    for at in range(calls):
+    for at in places:
         root = new_store(Path(folder, str(at)), kind)
         pid = os.fork()
         if pid == 0:
@@ -381,4 +399,4 @@ def _kill_children(folder: str, kind: str, calls: int) -> None:
 
 
 if __name__ == "__main__":
-    _kill_children(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    _kill_children(sys.argv[1], sys.argv[2], [int(at) for at in sys.argv[3:]])

@@ -18,7 +18,10 @@ from tagfs.fact import Content, Fact, Made, Purge, encode_fact, time_text
 from tagfs.glossary import Thing
 from tagfs.guid import bytes_of_guid, new_guid
 from tagfs.index.apply import Applier
+from tagfs.index.blocks import LISTED, PLAIN
+from tagfs.index.codec import unpack_state
 from tagfs.index.read import View
+from tagfs.index.schema import U32
 from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.term import ALL_FILES, TermKey
@@ -214,11 +217,13 @@ def states(store: Store) -> dict[str, dict[str, Any]]:
 def _all_states(store: Store, view: View) -> Iterable[tuple[int, Any]]:
     index = store._index
     assert index is not None
+    numbers = Applier(index, view.tx, store.node)
     for ordinal in range(view.ordinal_total()):
         row = view.row(ordinal)
         if row is not None and any(row.guid):  # a number that was given in vain has no row
-            # One Applier a file: it keeps every state it ever met.
-            yield ordinal, Applier(index, view.tx, store.node).entry_at(ordinal).state
+            tags, from_folder = view.own_tags(ordinal), view.from_folder(ordinal)
+            merge = None if row.flags & PLAIN else view.tx.get(U32.pack(ordinal), db=view.db["merge"])
+            yield ordinal, unpack_state(row, view.name(ordinal), view.attr(ordinal), tags, from_folder, merge, numbers)
 
 
 def _plain(state: Any) -> dict[str, Any]:
@@ -266,7 +271,7 @@ def dump(store: Store) -> dict[str, Any]:
             if face.sha256:
                 out["hashes"][face.sha256] = None
         for number in range(view.term_total()):
-            term = view.term_text(number) if number or guid_of else ALL_FILES
+            term = view.term_text(number) if number else ALL_FILES
             members = sorted(guid_of[o] for o in view.posting(number))
             if members or view.count(number):
                 out["postings"][term], out["counts"][term] = members, view.count(number)
@@ -287,7 +292,7 @@ def _names_without_mark(view: View, guid_of: dict[int, str]) -> list[str]:
     """Files whose name another has too and that are not marked for it: must be none."""
     listed: dict[str, list[int]] = {}
     for ordinal in guid_of:
-        if view.row(ordinal).flags & 2:  # type: ignore[union-attr]
+        if view.row(ordinal).flags & LISTED:  # type: ignore[union-attr]
             listed.setdefault(view.name(ordinal), []).append(ordinal)
     return [guid_of[o] for twins in listed.values() if len(twins) > 1 for o in twins if not view.attr(o).shared]
 

@@ -1,0 +1,64 @@
+"""Makes a store: for `lyts init`, and for `lyts add` where there is none."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tagfs.errors import BadRequest
+
+if TYPE_CHECKING:
+    from shell.app import App
+
+MAX_ALIAS_CHARACTERS = 60
+
+
+def default_alias() -> str:
+    """What this device is called: the first part of its host name."""
+    return os.uname().nodename.partition(".")[0] or "home"
+
+
+def machine_id() -> str:
+    """A text that tells this machine from others, "" where the system has none.
+
+    The system's own id is to be kept to oneself (machine-id(5)), so this is a hash of it.
+    """
+    from hashlib import sha256
+
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            with open(path, "rb") as file:
+                raw = file.read(256).strip()
+        except OSError:
+            continue
+        if raw:
+            return sha256(b"lyts " + raw).hexdigest()[:32]
+    return ""
+
+
+def check_alias(text: str) -> str:
+    """The name of a device. Raises `BadRequest`."""
+    alias = text.strip()
+    if not alias or not alias.isprintable() or len(alias) > MAX_ALIAS_CHARACTERS:
+        raise BadRequest(
+            f"{text!r} cannot be the name of a device: it needs 1 to {MAX_ALIAS_CHARACTERS} visible characters"
+        )
+    return alias
+
+
+def make_store(app: App, alias: str | None) -> str:
+    """Make the store in `app.root`. Returns the name of this device. Raises what `create_store` does."""
+    from sync.nodeset import folder_name, set_id
+    from tagfs.create import create_store
+    from tagfs.store import this_machine
+
+    name = check_alias(alias if alias is not None else default_alias())
+    create_store(
+        app.root,
+        alias=name,
+        folder_name=folder_name(name),
+        set_id=set_id,
+        machine=this_machine(),
+        machine_id=machine_id(),
+    )
+    return name

@@ -68,6 +68,11 @@ class Child(NamedTuple):
     output: bytes
 
 
+def child_environ(more: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment of a process to be measured: this one's, but compiled modules are kept, as for a person."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | (more or {})
+
+
 def run_child(command: Sequence[str], environ: dict[str, str] | None = None, keep_output: bool = False) -> Child:
     """Run a process to its end; its CPU time is what the kernel counted for it alone."""
     read_end, write_end = os.pipe() if keep_output else (-1, os.open(os.devnull, os.O_WRONLY))
@@ -75,7 +80,7 @@ def run_child(command: Sequence[str], environ: dict[str, str] | None = None, kee
     pid = os.posix_spawnp(
         command[0],
         list(command),
-        {**os.environ, **(environ or {})},
+        child_environ(environ),
         file_actions=[(os.POSIX_SPAWN_DUP2, write_end, 1)],
     )
     os.close(write_end)

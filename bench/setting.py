@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,11 @@ class Bench:
         self.store = store
         self.sqlite = connection
         self.report = report
+
+    def environ(self) -> dict[str, str]:
+        """What commands are told: which store, and to keep their own notes (errors, what was seen) beside it."""
+        state = os.path.join(os.path.dirname(self.built.store), "state")
+        return {"LYTS_STORE": self.built.store, "XDG_STATE_HOME": state, "XDG_CACHE_HOME": state}
 
     def ask(self, query: str, run: Callable[..., Any] = result) -> Any:
         """A whole question to lyts: read transaction, parse, plan, run."""

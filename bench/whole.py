@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from bench.measure import measure_child, run_child
+from bench.measure import child_environ, measure_child, run_child
 from bench.setting import FLAC, MUSIC, RARE, Bench
 from tagfs.index.schema import SUB_DBS
 from tagfs.store import Store
@@ -101,7 +101,7 @@ def memory(bench: Bench) -> None:
         "tags": ["tags"],
     }
     for what, arguments in commands.items():
-        figures = child_memory(bench.built.store, arguments)
+        figures = child_memory(bench.environ(), arguments)
         if figures is None:
             bench.report.line(what, note="failed")
             continue
@@ -114,13 +114,13 @@ def memory(bench: Bench) -> None:
         )
 
 
-def child_memory(root: str, arguments: list[str]) -> dict[str, float] | None:
+def child_memory(environ: dict[str, str], arguments: list[str]) -> dict[str, float] | None:
     """The figures of `bench.cold command`, which come on standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.cold", "command", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "LYTS_STORE": root},
+        env=child_environ(environ),
         check=False,
     )
     last = done.stderr.splitlines()[-1:] or [b""]
@@ -141,7 +141,7 @@ def startup(bench: Bench) -> None:
     if lyts is None:
         bench.report.line("there is no command yet")
         return
-    environ = {"LYTS_STORE": bench.built.store}
+    environ = bench.environ()
     for arguments, at_most in (
         (["--version"], 60.0),
         (["find", "--count", f"{MUSIC}+{FLAC}"], 80.0),

@@ -226,7 +226,7 @@ def _sentence(layout: Layout, target: int, exc: OSError) -> LytsError:
     now = None
     with suppress(LytsError):
         now = format_of(layout)
-    where = f"{exc.strerror} ({exc.filename or layout.root})"
+    where = f"{exc.strerror} ({exc.filename if isinstance(exc.filename, str) else layout.root})"
     if now is None:
         return StoreError(
             f"the store in {layout.root} is between two formats, and cannot be used until that is finished: {where}. "

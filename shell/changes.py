@@ -1,8 +1,8 @@
 """What a change of tags did, in lines: what changed, not what was asked for.
 
-    tagged 3 files with jazz; 1 had it already
-    tagged 1 file with music, flac
-    all 4 files have jazz already
+tagged 3 files with jazz; 1 had it already
+tagged 1 file with music, flac
+all 4 files have jazz already
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def _lines(app: App, done: Tagged, one: Callable[[int, int, str, bool], str]) ->
     for tag in dict.fromkeys([*done.changed, *done.already]):
         alike.setdefault((done.changed.get(tag, 0), done.already.get(tag, 0)), []).append(escape_tag(tag))
     return [
-        one(changed, already, app.output.name(listed(tags)), len(tags) > 1) for (changed, already), tags in alike.items()
+        one(changed, already, app.output.name(listed(tags)), len(tags) > 1)
+        for (changed, already), tags in alike.items()
     ]
 
 

@@ -84,7 +84,9 @@ class Root(click.Group):
 
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
-        return [CompletionItem(name, help=entry.summary) for name, entry in TABLE.items() if name.startswith(incomplete)]
+        return [
+            CompletionItem(name, help=entry.summary) for name, entry in TABLE.items() if name.startswith(incomplete)
+        ]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write("lyts keeps files by what they are: you put tags on them, and find them by any mix of tags.\n")
@@ -96,7 +98,8 @@ class Root(click.Group):
         formatter.write_usage("lyts", "[OPTIONS] COMMAND ...")
         for heading in dict.fromkeys(entry.heading for entry in TABLE.values()):
             with formatter.section(heading):
-                formatter.write_dl([(name, e.summary) for name, e in TABLE.items() if e.heading == heading], col_max=12)
+                # One width for all headings.
+                formatter.write_dl([(f"{name:<10}", e.summary) for name, e in TABLE.items() if e.heading == heading])
         self.format_options(ctx, formatter)
         formatter.write_paragraph()
         formatter.write_text("lyts help COMMAND explains a command, with examples. `ls` is another name of `find`.")

@@ -44,7 +44,9 @@ def rows_of(view: View, ordinals: Sequence[int]) -> list[Row]:
     guids = {ordinal: guid_of_bytes(row.guid) for ordinal, row in view.rows(ascending)}
     attrs = dict(view.attrs(ascending))
     return [
-        Row(guids[o], view.name(o), attrs[o].size_bytes, attrs[o].mtime_ns, view.tags(o)) for o in ordinals if o in guids
+        Row(guids[o], view.name(o), attrs[o].size_bytes, attrs[o].mtime_ns, view.tags(o))
+        for o in ordinals
+        if o in guids
     ]
 
 
@@ -53,17 +55,14 @@ def long_lines(output: Output, rows: Sequence[Row]) -> list[str]:
     from tagfs.guid import short
     from tagfs.tag import escape_tag
 
-    cells = []
-    for row in rows:
-        name = output.name(row.name)
-        tags = output.name(",".join(map(escape_tag, row.tags)))
-        cells.append([short(row.guid), size_text(row.size_bytes), date_text(row.mtime_ns // 1_000_000), name, tags])
+    names = [output.name(row.name) for row in rows]
     # One very long name must not push the tags of all others off the screen.
-    fitting = [row for row in cells if width(row[3]) <= MAX_NAME_COLUMNS]
-    column = max((width(row[3]) for row in fitting), default=0)
-    for row in cells:
-        row[3] += " " * (column - width(row[3])) + ("  " + row[4] if row[4] else "")
-        del row[4]
+    column = max((columns for name in names if (columns := width(name)) <= MAX_NAME_COLUMNS), default=0)
+    cells = []
+    for row, name in zip(rows, names, strict=True):
+        tags = output.name(",".join(map(escape_tag, row.tags)))
+        last = name + " " * (column - width(name)) + f"  {tags}" if tags else name
+        cells.append([short(row.guid), size_text(row.size_bytes), date_text(row.mtime_ns // 1_000_000), last])
     lines = table(cells, right=(1,))
     if output.out.color:
         lines = [output.out.styled(line[:8], "dim") + line[8:] for line in lines]

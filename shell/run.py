@@ -16,7 +16,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from click.exceptions import Abort, ClickException, Exit, NoSuchOption, UsageError
+from click.exceptions import Abort, ClickException, Exit, MissingParameter, NoSuchOption, UsageError
 
 from shell.app import App
 from tagfs.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_TROUBLE, EXIT_USAGE, LytsError, QueryError
@@ -147,6 +147,8 @@ def _usage_text(exc: ClickException) -> str:
     words = ctx.command_path.split()
     if isinstance(exc, NoSuchOption) and words[-1] in ("find", "tags") and not exc.option_name.startswith("--"):
         message += f"\nTo leave a tag out: lyts {words[-1]} music+-live, or put -- first: lyts {words[-1]} -- -live"
+    if isinstance(exc, MissingParameter) and ctx.parent is not None and len(words) == 3:
+        message += f"\nWhere {words[-1]} is meant, and not the command: {' '.join(words[:-1])} -- {words[-1]}"
     topic = " ".join(["lyts help", *words[1:]])
     return f"{message}\nHow it is used: {topic}"
 
@@ -182,7 +184,8 @@ def _keep_details(app: App, exc: BaseException, arguments: Sequence[str]) -> str
     folder = state_folder(dict(app.environ))
     path = os.path.join(folder, "errors.log")
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    text = f"{at} lyts {VERSION}, Python {sys.version.split()[0]}: lyts {' '.join(map(repr, arguments))}\n{_details(exc)}\n"
+    words = " ".join(map(repr, arguments))
+    text = f"{at} lyts {VERSION}, Python {sys.version.split()[0]}: lyts {words}\n{_details(exc)}\n"
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tagfs.index.read import View
     from tagfs.verbs.select import Ambiguous, Picked
 
+    _Type = click.ParamType[Any]
+else:
+    _Type = click.ParamType  # generic only from click 8.5 on
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 SHOWN_CHOICES = 50
@@ -34,7 +38,7 @@ class NothingChosen(NothingMatched):
         super().__init__("no file was chosen; nothing was changed")
 
 
-class _Completed(click.ParamType):
+class _Completed(_Type):
     """A text that Tab completes from the library."""
 
     def __init__(self, name: str) -> None:
@@ -49,6 +53,19 @@ class _Completed(click.ParamType):
         return items(self.name, ctx, incomplete)
 
 
+class _Number(_Type):
+    """A number from 1 on."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and int(text) > 0) or len(text) > 18:
+            self.fail(f"{text!r} is no number from 1 on", param, ctx)
+        return int(text)
+
+
+NUMBER = _Number()
 TARGET = _Completed("target")
 QUERY = _Completed("query")
 TAGS = _Completed("tags")
@@ -184,13 +201,11 @@ def tell_many(app: App, verb: str, count: int, query: str | None) -> None:
         app.output.say(f"This {verb} {count_text(count, 'file')}.")
 
 
-def some_names(app: App, names: Sequence[str], most: int = 3) -> str:
+def some_names(app: App, names: Sequence[str], changed: int) -> str:
     """`a.flac`, or `3 files`: what a change was about, for the line that reports it."""
     from shell.text import count_text
 
-    if len(names) == 1:
-        return app.output.name(names[0])
-    return count_text(len(names), "file")
+    return app.output.name(names[0]) if len(names) == changed == 1 else count_text(changed, "file")
 
 
 def saved_query(app: App, name: str) -> str:

@@ -90,11 +90,12 @@ def attempt(
         committed = True
         index.term_numbers.update(learned)
     except BaseException as exc:
+        full = isinstance(exc, lmdb.Error) and is_full(exc, place.ledgers)  # asked before anything is cut back
         if not committed:
             tx.abort()
             if appended:
                 appender.take_back()
-        if isinstance(exc, lmdb.Error) and is_full(exc):
+        if full:
             raise DiskFull(place.ledgers) from exc
         raise
     if appended and durable:

@@ -100,6 +100,9 @@ def read_info(layout: Layout) -> StoreInfo:
     """
     values = read_toml(layout)
     try:
+        if isinstance(values["format"], str):
+            # A migration between two of its steps leaves a sentence here that every lyts refuses with.
+            raise StoreError(f"{layout.root}: {values['format']}")
         found = int(str(values["format"]))
         if found > FORMAT:
             raise NewerFormat(layout.root, found, FORMAT)

@@ -27,6 +27,7 @@ from tagfs.stamp import is_stamp
 
 SEAL_BYTES = 1 << 20
 SUFFIX = ".jsonl"
+PROOFS = "proofs.jsonl"  # lies beside the segments, and holds no facts
 _READ_BYTES = 1 << 20
 
 
@@ -60,7 +61,7 @@ def segments_below(ledgers: str) -> list[SegmentFile]:
         except (FileNotFoundError, PermissionError):
             continue
         for entry in sorted(entries, key=lambda e: e.name):
-            if not entry.name.endswith(SUFFIX) or entry.name.startswith("."):
+            if not entry.name.endswith(SUFFIX) or entry.name.startswith(".") or entry.name == PROOFS:
                 continue
             try:
                 if not entry.is_file(follow_symlinks=False):

@@ -92,6 +92,7 @@ class Store:
             NoStore, NewerFormat, OlderFormat, StoreError.
         """
         self.layout = Layout(root)
+        self._toml = self._toml_mark()
         self.info: StoreInfo = read_info(self.layout)
         self.node = Guid(self.info.node)
         self.machine = machine or this_machine()
@@ -105,6 +106,21 @@ class Store:
         self._dirty = Dirty(self.layout.dirty)
         self._temporary: str | None = None
         self._acting = False
+
+    def _toml_mark(self) -> tuple[int, int]:
+        """Tells whether `store.toml` is still the one that was read."""
+        try:
+            found = os.stat(self.layout.toml)
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
+
+    def _refuse_if_migrated(self) -> None:
+        """Under the lock: another process may have brought the store to a newer format while we waited."""
+        mark = self._toml_mark()
+        if mark != self._toml:
+            self.info = read_info(self.layout)
+            self._toml = mark
 
     def __enter__(self) -> Store:
         return self
@@ -260,6 +276,7 @@ class Store:
         from tagfs.action import attempt
         from tagfs.cycles import no_cycle_search
 
+        self._refuse_if_migrated()
         for tries in range(40):
             index = self._writable()
             try:

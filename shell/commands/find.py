@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shell.command import Command, app_of
-from shell.targets import QUERY, SAVED, json_option, query_of
+from shell.targets import NUMBER, QUERY, SAVED, json_option, query_of
 from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ lyts find --duplicates                   files with the same bytes
 @click.option("-0", "--print0", "zero", is_flag=True, help="End each name with a zero byte, as it is.")
 @click.option("--ids", is_flag=True, help="Ids instead of names.")
 @click.option("-c", "--count", is_flag=True, help="Only how many.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.option("--limit", type=NUMBER, metavar="N", help="At most so many.")
 @click.option("--sort", type=click.Choice(SORTS), help="Name: a to z. Size: largest first. Times: newest first.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
 @click.option("--duplicates", is_flag=True, help="Only files with the same bytes as another, in groups.")

@@ -75,8 +75,7 @@ def _merge_all(app: App, words: Sequence[str], yes: bool, dry_run: bool) -> int:
     spare = sum(len(group.files) - 1 for group in groups)
     gain = size_text(sum(group.size_bytes * (len(group.files) - 1) for group in groups))
     what = (
-        f"{count_text(len(groups), 'group')} of files with the same bytes: "
-        f"{count_text(spare, 'file')} ({gain}) of them"
+        f"{count_text(len(groups), 'group')} of files with the same bytes: {count_text(spare, 'file')} ({gain}) of them"
     )
     if dry_run:
         output.line(f"{what} would move to the trash")
@@ -89,5 +88,7 @@ def _merge_all(app: App, words: Sequence[str], yes: bool, dry_run: bool) -> int:
         removed += len(merge(app.store, [guid for guid, _ in group.files]).removed)
         progress.of(number + 1, len(groups))
     output.flush()
-    output.line(f"made {count_text(len(groups), 'group')} one file each; moved {count_text(removed, 'file')} to the trash")
+    output.line(
+        f"moved {count_text(removed, 'file')} to the trash; one of each of {count_text(len(groups), 'group')} stays"
+    )
     return EXIT_DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -38,10 +39,12 @@ def command(ctx: click.Context, targets: tuple[str, ...], query: str | None, tex
     found = pick(app, targets, query)
     if text is None:
         if len(found) > 1:
-            raise BadRequest(f"{len(found)} files match, and the editor takes one at a time; or give the text with --set")
+            raise BadRequest(
+                f"{len(found)} files match, and the editor takes one at a time; or give the text with --set"
+            )
         return _edit(app, found[0].guid, found[0].name)
     if text == "-":
-        text = click.get_binary_stream("stdin").read().decode("utf-8", "replace")
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
     tell_many(app, "replaces the notes of", len(found), query)
     changed, _ = set_notes(app.store, [one.guid for one in found], text)
     _tell(app, [one.name for one in found], changed, bool(text.strip()))
@@ -53,7 +56,7 @@ def _tell(app: App, names: list[str], changed: int, some: bool) -> None:
         app.output.line("the notes are the same as before")
     else:
         verb = "wrote notes to" if some else "took the notes off"
-        app.output.line(f"{verb} {some_names(app, names[:changed])}")
+        app.output.line(f"{verb} {some_names(app, names, changed)}")
 
 
 def _edit(app: App, guid: str, name: str) -> int:
@@ -82,7 +85,14 @@ def _edit(app: App, guid: str, name: str) -> int:
         os.unlink(path)
         raise BadRequest(f"the editor {program!r} cannot be started ({exc}); set EDITOR, or use --set TEXT") from None
     if code:
-        raise StoreError(f"the editor {program!r} ended with status {code}; nothing was changed. Your text is in {path}")
+        with open(path, "rb") as draft:
+            written = draft.read().decode("utf-8", "replace").rstrip("\n")
+        if written == before:
+            os.unlink(path)
+            raise StoreError(f"the editor {program!r} ended with status {code}; nothing was changed")
+        raise StoreError(
+            f"the editor {program!r} ended with status {code}; nothing was changed. Your text is in {path}"
+        )
     with open(path, encoding="utf-8", errors="replace") as file:
         after = file.read()
     try:

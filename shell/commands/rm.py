@@ -43,5 +43,5 @@ def command(ctx: click.Context, targets: tuple[str, ...], query: str | None, yes
         if yes:
             tell_many(app, "removes", len(found), query)
     changed, _ = remove(app.store, [one.guid for one in found])
-    output.line(f"moved {some_names(app, [one.name for one in found][:changed])} to the trash")
+    output.line(f"moved {some_names(app, [one.name for one in found], changed)} to the trash")
     return EXIT_DONE

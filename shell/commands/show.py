@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shell.command import Command, Group, app_of
+from shell.command import Group, app_of
 from shell.targets import TARGET, json_option, pick_one
 from shell.text import date_text, harmless, size_text
 from tagfs.errors import EXIT_DONE

@@ -22,6 +22,8 @@ from tagfs.index.schema import INDEX_FORMAT, SUB_DBS
 
 MAP_SIZE_BYTES = 64 << 30
 MAX_READERS = 512
+_READERS_BYTES = (MAX_READERS + 8) * 64  # a slot each, and the table's head
+_LITTLE_ROOM_BYTES = 8 << 20
 _FORMAT_KEY = b"format"
 
 
@@ -91,6 +93,8 @@ def open_index(
     try:
         if create:
             os.makedirs(path, mode=0o700, exist_ok=True)
+        if locking:
+            _make_room_for_readers(os.path.join(path, "lock.mdb"))
         env = lmdb.open(path, **arguments)
     except (lmdb.Error, OSError) as exc:
         raise translated(exc, path) from exc
@@ -123,24 +127,61 @@ def open_index(
         raise
 
 
+def _make_room_for_readers(path: str) -> None:
+    """See that the table of readers is on disk: LMDB writes it through a map, where a full disk is a SIGBUS."""
+    try:
+        if os.stat(path).st_size >= _READERS_BYTES:
+            return
+    except FileNotFoundError:
+        pass
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, _READERS_BYTES)
+    finally:
+        os.close(fd)
+
+
 def _open(env: Any, name: str, create: bool) -> Any:
     return env.open_db(name.encode(), create=create, **SUB_DBS[name])
 
 
-def is_full(exc: BaseException) -> bool:
-    """Whether an error says that the disk (or a quota) is full."""
-    code = exc.errno if isinstance(exc, OSError) else getattr(exc, "code", 0)
-    return code in (errno.ENOSPC, errno.EDQUOT) or (isinstance(exc, lmdb.Error) and "No space left" in str(exc))
+def is_full(exc: BaseException, where: str) -> bool:
+    """Whether an error says that the disk (or a quota) that holds `where` is full.
+
+    LMDB calls a write that the disk took only in part an input/output error; whether it
+    was for want of space the disk itself must tell, before anything is cut back.
+    """
+    if isinstance(exc, OSError):
+        return exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not isinstance(exc, lmdb.Error):
+        return False
+    return "No space left" in str(exc) or "quota exceeded" in str(exc) or (_is_write_error(exc) and _little_room(where))
+
+
+def _is_write_error(exc: lmdb.Error) -> bool:
+    """Reading goes through the map and never gives this one."""
+    return "Input/output error" in str(exc)
+
+
+def _little_room(where: str) -> bool:
+    while not os.path.exists(where):
+        where = os.path.dirname(where) or "."
+    disk = os.statvfs(where)
+    return disk.f_bavail * disk.f_frsize < _LITTLE_ROOM_BYTES
 
 
 def translated(exc: BaseException, where: str) -> Exception:
     """Our error for one of LMDB's or the system's."""
-    if is_full(exc):
+    if is_full(exc, where):
         return DiskFull(where)
     if isinstance(exc, lmdb.ReadersFullError):
         return StoreError(
             f"too many programs read the index in {where} at once (at most {MAX_READERS}); end some and try again"
         )
+    if isinstance(exc, lmdb.Error) and _is_write_error(exc):
+        return StoreError(f"the index in {where} cannot be written ({exc})")
+    if isinstance(exc, lmdb.Error) and "already open in this process" in str(exc):
+        return StoreError(f"the store of the index in {where} is open in this process already")
     if isinstance(exc, lmdb.Error):
         return IndexCorrupt(f"the index in {where} cannot be read ({exc})")
     if isinstance(exc, FileNotFoundError):

@@ -487,7 +487,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_disk_that_fills_up_underway_leaves_the_old_store_and_works_when_there_is_room(small_disk: Path) -> None:
     root = str(small_disk / "store")
     shutil.copytree(FIXTURE / "store", root)
-    Path(root, "ledgers", "laptop", "proofs.jsonl").write_bytes(b"\n" * 1_000_000)
+    Path(root, "ledgers", "laptop", "proofs.jsonl").write_bytes(b"x" * 1_000_000)
     before = tree(root)
     ballast = small_disk / "ballast"
 

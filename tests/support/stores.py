@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import pickle
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,6 +30,7 @@ from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.term import ALL_FILES, TermKey
 
+_PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START_MS = 1_764_000_000_000
 MTIME_NS = 1_700_000_000_000_000_000
 
@@ -33,9 +38,9 @@ MTIME_NS = 1_700_000_000_000_000_000
 class Machine:
     """A machine in the hands of a test: its clock, its dice and its boots."""
 
-    def __init__(self, seed: int = 1, now_ms: int = START_MS) -> None:
+    def __init__(self, seed: int = 1, now_ms: int = START_MS, boot: str = "boot-1") -> None:
         self.now_ms = now_ms
-        self.boot = f"boot-{seed}-1"
+        self.boot = boot
         self.dice = random.Random(seed)
 
     def advance(self, ms: int) -> None:
@@ -115,13 +120,11 @@ TAGS = ("music", "rome", "live", "year=1959", "year=2026", "artist=AC/DC")
 NAMES = ("a.flac", "b.jpg", "cover.jpg", "cover.jpg", "Grüße.txt", "no extension", ".bashrc")
 
 
-def act_randomly(store: Store, dice: random.Random, nodes: Iterable[str] = ()) -> list[str]:
-    """One action of one to four facts about any file of the store; the GUIDs of files it added."""
+def act_randomly(store: Store, dice: random.Random, nodes: Iterable[str] = (), durable: bool = False) -> list[Fact]:
+    """One action of one to four facts about any file of the store; the facts."""
     others = [*nodes, str(store.node)]
-    made: list[str] = []
 
-    def state(change: Change) -> None:
-        made.clear()
+    def state(change: Change) -> list[Fact]:
         living = [change.view.guid(o) for o in change.view.posting(0)] if change.view.ordinal_total() else []
         for _ in range(dice.randint(1, 4)):
             guid = dice.choice(living) if living and dice.random() < 0.7 else None
@@ -129,12 +132,11 @@ def act_randomly(store: Store, dice: random.Random, nodes: Iterable[str] = ()) -
                 guid = new_guid(dice.randbytes(16))
                 change.about_file(guid, **birth(guid, dice.choice(NAMES), change.node, tags=dice.sample(TAGS, dice.randint(0, 3))))
                 living.append(guid)
-                made.append(str(guid))
             else:
                 _change_randomly(change, guid, dice, others)
+        return change.facts
 
-    store.act(state, durable=False)
-    return made
+    return store.act(state, durable=durable)
 
 
 def _change_randomly(change: Change, guid: str, dice: random.Random, nodes: list[str]) -> None:
@@ -171,6 +173,66 @@ def _change_randomly(change: Change, guid: str, dice: random.Random, nodes: list
         change.about_tag(tag, alias=[dice.choice(TAGS)])
     else:
         change.about("saved", "S", "evening", query=tag)
+
+
+# -- other processes
+
+
+class Elsewhere:
+    """Another process that has a store open, and does there what it is told.
+
+    LMDB takes an index once per process; `run` evaluates an expression over there, with
+    `store` and all helpers of this module in reach. Its machine throws dice of its own.
+    """
+
+    _PROGRAM = """
+import base64, pickle, sys
+sys.path.insert(0, {root!r})
+from tests.support.stores import *
+sys.stdout.reconfigure(line_buffering=True)
+with open_store({store!r}, Machine({seed}, boot={boot!r}), **{options!r}) as store:
+    print("ready")
+    for line in sys.stdin:
+        try:
+            answer = True, eval(base64.b64decode(line))
+        except Exception as exc:
+            answer = False, f"{{type(exc).__name__}}: {{exc}}"
+        print(base64.b64encode(pickle.dumps(answer)).decode())
+"""
+
+    def __init__(self, root: str | os.PathLike[str], boot: str = "boot-1", seed: int = 1000, **options: Any) -> None:
+        program = self._PROGRAM.format(root=_PROJECT, store=str(root), seed=seed, boot=boot, options=options)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._read() == "ready"
+
+    def _read(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def send(self, expression: str) -> None:
+        assert self.process.stdin is not None
+        print(base64.b64encode(expression.encode()).decode(), file=self.process.stdin, flush=True)
+
+    def answer(self) -> Any:
+        fine, value = pickle.loads(base64.b64decode(self._read()))
+        assert fine, value
+        return value
+
+    def run(self, expression: str) -> Any:
+        self.send(expression)
+        return self.answer()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.__exit__()
+
+    def __enter__(self) -> Elsewhere:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.process.communicate()
 
 
 # -- other nodes

@@ -1,0 +1,42 @@
+"""`lyts doctor`: looks whether all is set up well."""
+
+from __future__ import annotations
+
+import click
+
+from shell.command import Command, app_of
+from shell.targets import json_option
+from tagfs.errors import EXIT_DONE, EXIT_NOTHING
+
+EXAMPLES = """
+lyts doctor      is all set up well, and is there anything to know?
+"""
+_MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("PROBLEM", "red")}
+
+
+@click.command("doctor", cls=Command, examples=EXAMPLES)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> int:
+    """Looks whether all is set up well.
+
+    Where the store is, what other devices said, ledger lines that could not be read,
+    clocks that are ahead, and what lyts stands on. It changes nothing. The exit status is
+    1 when there is a problem.
+    """
+    from tagfs.check.doctor import examine
+    from tagfs.store import this_machine
+
+    app = app_of(ctx)
+    output = app.output
+    found = examine(app.root, this_machine())
+    code = EXIT_NOTHING if any(one.level == "problem" for one in found) else EXIT_DONE
+    if as_json:
+        output.json(one._asdict() for one in found)
+        return code
+    for one in found:
+        word, style = _MARKS.get(one.level, (one.level, "bold"))
+        output.line(f"{output.out.styled(word.ljust(7), style)}  {output.name(one.topic)}: {output.name(one.what)}")
+        if one.hint:
+            output.line(f"         {output.name(one.hint)}")
+    return code

@@ -146,7 +146,7 @@ def startup(bench: Bench) -> None:
         (["--version"], 60.0),
         (["find", "--count", f"{MUSIC}+{FLAC}"], 80.0),
         (["find", f"{RARE}+{MUSIC}"], None),
-        (["show", "tags"], None),
+        (["tags"], None),
         (["--help"], None),
     ):
         if run_child([*lyts, *arguments], environ).status:

@@ -95,6 +95,7 @@ def _explain(app: App, exc: BaseException, arguments: Sequence[str]) -> int:
         return EXIT_USAGE
     if isinstance(exc, OSError) and _about_output(exc):
         output.out.forget()
+        _quiet_streams()
         output.say(f"lyts: the output cannot be written: {exc.strerror or exc}")
         return EXIT_TROUBLE
     if isinstance(exc, OSError) and exc.filename is not None:

@@ -26,7 +26,7 @@ SHOWN_DUPLICATES = 10
 
 
 @click.command("add", cls=Command, examples=EXAMPLES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(readable=False), metavar="PATH...")
 @click.option("-t", "--tags", multiple=True, type=TAGS, metavar="TAGS", help="Tags for all of them: music,year=1959.")
 @click.option("--move", is_flag=True, help="Remove the originals, each once its copy is safe.")
 @click.option("--dir-tags", is_flag=True, help="Names of folders become tags.")

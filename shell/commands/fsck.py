@@ -40,7 +40,7 @@ def command(ctx: click.Context, deep: bool, as_json: bool) -> int:
         if one.hint:
             output.line(f"  {output.name(one.hint)}")
     if found:
-        output.say(f"{count_text(len(found), 'thing is', 'things are')} not as they should be.")
+        output.say(f"{count_text(len(found), 'thing is not as it should be', 'things are not as they should be')}.")
         return EXIT_NOTHING
     files = app.store.read(lambda view: view.count(ALL_TERM))
     read = "every byte was read; " if deep else ""

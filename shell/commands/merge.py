@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from tagfs.verbs.duplicates import Merged, SameBytes
 
 EXAMPLES = """
-lyts find --duplicates                which files have the same bytes
-lyts merge 9c0f7be1 1a2b3c4d          make these two one
-lyts merge --duplicates               all of them; asks first
+lyts merge 9c0f7be1 1a2b3c4d            make these two one
+lyts merge --duplicates                 all files that have the same bytes; asks first
 lyts merge --duplicates picture --yes   those among the pictures, without asking
+lyts find --duplicates                  which ones that would be
 """
 
 

@@ -46,13 +46,13 @@ def _about_things(fact: Fact) -> list[str]:
     if isinstance(fact.tag, str):
         out = []
         if fact.alias:
-            out.append(f"{fact.tag} now means {','.join(fact.alias)}")
+            out.append(f"make {fact.tag} another name of {','.join(fact.alias)}")
         if fact.unalias:
-            out.append(f"{fact.tag} no longer means {','.join(fact.unalias)}")
+            out.append(f"make {fact.tag} a tag of its own, not {','.join(fact.unalias)}")
         if fact.implies:
-            out.append(f"{fact.tag} implies {','.join(fact.implies)}")
+            out.append(f"let {fact.tag} imply {','.join(fact.implies)}")
         if fact.unimplies:
-            out.append(f"{fact.tag} no longer implies {','.join(fact.unimplies)}")
+            out.append(f"stop {fact.tag} implying {','.join(fact.unimplies)}")
         if fact.exists is not None:
             out.append(f"{'make' if fact.exists else 'forget'} tag {fact.tag}")
         return out or ["other"]

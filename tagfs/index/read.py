@@ -172,13 +172,16 @@ class View:
             yield key[1:].decode("utf-8", "surrogateescape"), value
 
     def tag_suggestions(self, tag: str) -> Iterator[tuple[str, int]]:
-        """(tag, files) of all tags and keys: what a mistyped tag could have been."""
+        """(tag, files) of all tags in use, and of all keys: what a mistyped tag could have been."""
         key, value = split_tag(tag)
+        made = set(self.made_tags())
         if value is not None:
             for found, term in self.walk(TAG, key):
-                yield f"{key}={found}", self.count(term)
+                if (files := self.count(term)) or f"{key}={found}" in made:
+                    yield f"{key}={found}", files
         for found, term in self.plain_tags():
-            yield found, self.count(term)
+            if (files := self.count(term)) or found in made:
+                yield found, files
         for found in self.keys():
             yield f"{found}=..", 0
 

@@ -80,7 +80,9 @@ def test_an_index_that_is_gone_is_made_again(closed: Store, machine: Machine) ->
     assert rebuilt(machine, closed) == ["there is none yet"]
 
 
-def test_an_index_of_another_layout_is_made_again(closed: Store, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_of_another_layout_is_made_again(
+    closed: Store, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import tagfs.index.env
 
     monkeypatch.setattr(tagfs.index.env, "INDEX_FORMAT", INDEX_FORMAT + 1)

@@ -55,7 +55,9 @@ def test_ten_writers_at_once_and_a_reader_that_stays(tmp_path: Path) -> None:
         writers = [ends.enter_context(Elsewhere(tmp_path / "store", seed=100 + k)) for k in range(10)]
         with store.view() as view:
             for k, writer in enumerate(writers):
-                writer.send(f"[add_files(store, f'{k} {{n}}.jpg', tags=['tag {k}'], durable=False)[0] for n in range(30)]")
+                writer.send(
+                    f"[add_files(store, f'{k} {{n}}.jpg', tags=['tag {k}'], durable=False)[0] for n in range(30)]"
+                )
             guids = [guid for writer in writers for guid in writer.answer()]
             # The reader sees the moment at which it began to look, whatever the others do.
             assert [view.guid(ordinal) for ordinal in view.posting(0)] == first
@@ -102,24 +104,17 @@ def test_a_writer_killed_while_it_holds_the_lock_is_in_nobodys_way(tmp_path: Pat
 
 def test_someone_who_waits_for_the_lock_is_told(tmp_path: Path) -> None:
     told: list[str] = []
-    with make_store(tmp_path / "store", Machine(), on_wait=lambda: told.append("waiting") or other.answer()) as store:
+    with make_store(tmp_path / "store", Machine()) as store, Elsewhere(tmp_path / "store", seed=500) as other:
+
+        def let_go() -> None:
+            told.append("another process has the lock")
+            other.write("go on")
+            other.answer()
+
+        store._on_wait = let_go
         add_files(store, "a.jpg")
         assert told == []
-        with Elsewhere(tmp_path / "store", seed=500) as other:
-            # Over there: hold the lock, say so, and keep it until told to go on.
-            other.send(
-                "store.act(lambda change: (sys.stdout.write('held\\n'), sys.stdout.flush(), sys.stdin.readline()) and None)"
-            )
-            assert other._read() == "held"
-            assert other.process.stdin is not None
-            on_wait = store._on_wait
-            assert on_wait is not None
-
-            def let_go() -> None:
-                other.process.stdin.write("go on\n")  # type: ignore[union-attr]
-                other.process.stdin.flush()  # type: ignore[union-attr]
-                on_wait()
-
-            store._on_wait = let_go
-            add_files(store, "b.jpg")
-        assert told == ["waiting"]
+        other.send("store.act(hold_until_told)")
+        assert other.read() == "held"
+        add_files(store, "b.jpg")
+        assert len(told) == 1

@@ -46,8 +46,11 @@ def kept(state: FileState) -> tuple[FileState, bytes | None]:
     face = face_of(state, NODES[0], NODES)
     merge = pack_merge(state, face.name, numbers)
     row = Row(
-        bytes_of_guid(state.guid), face.born_when, numbers.node_number(state.by) if state.by else 0,
-        PLAIN if merge is None else 0, bytes.fromhex(face.sha256) if face.sha256 else bytes(32),
+        bytes_of_guid(state.guid),
+        face.born_when,
+        numbers.node_number(state.by) if state.by else 0,
+        PLAIN if merge is None else 0,
+        bytes.fromhex(face.sha256) if face.sha256 else bytes(32),
     )
     attr = Attr(0, face.size_bytes, face.mode, False, face.mtime_ns)
     return unpack_state(row, face.name, attr, sorted(face.tags), face.from_folder, merge, numbers), merge
@@ -59,8 +62,18 @@ BIRTH = {"made": made(GUID), "content": content(), "tag": ["music"], "holds": {N
 @given(st.lists(arbitrary_facts(files=[GUID]), max_size=10) | histories())
 @example([])
 @example([Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **BIRTH)])
-@example([Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **BIRTH), Fact(at=stamp(2, NODES[0]), by=NODES[0], file=GUID, tag=["a"])])
-@example([Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **BIRTH), Fact(at=stamp(2, NODES[0]), by=NODES[0], file=GUID, modified=TIMES[1])])
+@example(
+    [
+        Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **BIRTH),
+        Fact(at=stamp(2, NODES[0]), by=NODES[0], file=GUID, tag=["a"]),
+    ]
+)
+@example(
+    [
+        Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **BIRTH),
+        Fact(at=stamp(2, NODES[0]), by=NODES[0], file=GUID, modified=TIMES[1]),
+    ]
+)
 @example([Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **{**BIRTH, "content": content(was=HASHES[1])})])
 def test_a_state_is_read_as_it_was_kept(facts: list[Fact]) -> None:
     state = join(GUID, facts)
@@ -89,6 +102,8 @@ def test_any_time_of_64_bits_is_kept(ns: int) -> None:
     from tagfs.fact import time_text
 
     text = time_text(ns)
-    state = join(GUID, [Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **{**BIRTH, "content": content(modified=text)})])
+    state = join(
+        GUID, [Fact(at=stamp(1, NODES[0]), by=NODES[0], file=GUID, **{**BIRTH, "content": content(modified=text)})]
+    )
     assert kept(state)[0] == state
     assert parse_time_ns(text) == ns

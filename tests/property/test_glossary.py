@@ -28,7 +28,9 @@ def join(facts: list[Fact]) -> Things:
 
 def vouched(things: Things) -> list[Fact]:
     return [
-        through_a_line(fact) for (kind, text), thing in things.items() for fact in facts_of(kind, text, thing, NODE_GUID)
+        through_a_line(fact)
+        for (kind, text), thing in things.items()
+        for fact in facts_of(kind, text, thing, NODE_GUID)
     ]
 
 
@@ -71,5 +73,10 @@ def test_the_tables_of_tags_hold_together(facts: list[Fact]) -> None:
             assert set(tables.matching.get(other, [other])) <= set(matching)
     for tag in TAGS:
         upper = [other for other in TAGS if tag in tables.matching.get(other, [other])]
-        live = {target for alias in tables.matching.get(tag, [tag]) if alias in things for target in things[alias].live("implies")}
+        live = {
+            target
+            for alias in tables.matching.get(tag, [tag])
+            if alias in things
+            for target in things[alias].live("implies")
+        }
         assert set(upper) >= {tag} - live  # nothing is lost by a cycle but its younger edges

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import ANY
 
 ROOT = Path(__file__).resolve().parents[2]
 START = [sys.executable, "-P", "-c", "import sys; from shell.main import main; sys.exit(main())"]
@@ -113,6 +114,11 @@ class Lyts:
     def names(self, *query: str) -> list[str]:
         """The names that a query finds, sorted; `[]` for none."""
         return sorted(self.quick("find", *query, code=None).lines)
+
+    def check(self) -> None:
+        """After whatever a test did: ledgers, index and bytes agree."""
+        if (self.store / "store.toml").exists():
+            assert self.quick("fsck", "--deep", code=None) == Result(0, ANY, "")
 
     def terminal(self, *words: str | bytes, typed: Sequence[tuple[str, str]] = (), columns: int = 80) -> Result:
         """Run it in a pseudo-terminal. `typed`: (what must be seen first, what is typed then)."""

@@ -83,7 +83,10 @@ _yes_no = st.dictionaries(_nodes, st.booleans(), min_size=1, max_size=3)
 def _made_of(guid: str) -> st.SearchStrategy[Made]:
     return st.builds(
         lambda name, folder, raw, moved: Made(
-            name=name, data=data_path(guid, name) if not moved else f"{guid[:2]}/{guid}--moved", from_=folder, raw_name=raw
+            name=name,
+            data=data_path(guid, name) if not moved else f"{guid[:2]}/{guid}--moved",
+            from_=folder,
+            raw_name=raw,
         ),
         st.sampled_from(NAMES),
         st.none() | st.sampled_from(["/home/ada", ""]),
@@ -103,7 +106,9 @@ def statements(guid: str) -> dict[str, st.SearchStrategy[Any]]:
         "notes": st.sampled_from(["", "a note", "two\nlines"]),
         "mode": st.sampled_from([0o644, 0o600, 0]),
         "modified": st.sampled_from(TIMES),
-        "xattr": st.dictionaries(st.sampled_from(["user.a", "user.b"]), st.none() | st.sampled_from(["", "x"]), min_size=1),
+        "xattr": st.dictionaries(
+            st.sampled_from(["user.a", "user.b"]), st.none() | st.sampled_from(["", "x"]), min_size=1
+        ),
         "holds": _yes_no,
         "knows": _yes_no,
         "trash": st.booleans(),
@@ -146,7 +151,10 @@ def thing_facts(draw: st.DrawFn) -> Fact:
     elif kind == "saved":
         said, subject = {"query": st.sampled_from(["music", "rome+music", ""])}, "evening"
     else:
-        label, nodes = draw(st.sampled_from(["laptop", "laptop+tablet"])), draw(st.lists(_nodes, min_size=1, unique=True))
+        label, nodes = (
+            draw(st.sampled_from(["laptop", "laptop+tablet"])),
+            draw(st.lists(_nodes, min_size=1, unique=True)),
+        )
         return Fact(**head, set="lsd-00", label=label, nodes=nodes)
     fields = draw(st.lists(st.sampled_from(sorted(said)), min_size=1, unique=True))
     return Fact(**head, **{kind: subject}, **{name: draw(said[name]) for name in fields})
@@ -187,7 +195,9 @@ def _number(at: str) -> int:
 
 _STEPS = st.tuples(
     st.integers(0, 3),
-    st.sampled_from(["tag", "untag", "edit", "rename", "notes", "holds", "knows", "trash", "put back", "purge", "read"]),
+    st.sampled_from(
+        ["tag", "untag", "edit", "rename", "notes", "holds", "knows", "trash", "put back", "purge", "read"]
+    ),
     st.integers(0, 5),
 )
 
@@ -288,11 +298,15 @@ def expected_face(facts: Collection[Fact], nodes: Collection[str]) -> Expected:
     knowers = [node for node in sorted(nodes) if knows[node] is not False]
     holders = {node for node in knowers if holds[node]}
     if not holders and birth is not None:
-        dropped = [(max(at for at, said in stated("holds") if node in said), node) for node in knowers if holds[node] is False]
+        dropped = [
+            (max(at for at, said in stated("holds") if node in said), node) for node in knowers if holds[node] is False
+        ]
         holders = {max(dropped)[1]} if dropped else set(knowers[:1])
     contents = [(at, value) for at, value in _one_a_stamp(stated("content"))]
     heads = [
-        (at, one.sha256) for at, one in contents if not any(later > at and two.was == one.sha256 for later, two in contents)
+        (at, one.sha256)
+        for at, one in contents
+        if not any(later > at and two.was == one.sha256 for later, two in contents)
     ]
     trashed_at = max((at for at, _ in stated("trash")), default="")
     later_life = [at for at, _ in stated("tag") + stated("content") if at > trashed_at]

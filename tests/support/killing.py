@@ -79,7 +79,9 @@ def missing(store: Store, safe: list[Told]) -> list[Told]:
     known = states(store)
     with store.view() as view:
         things = {
-            (kind, text): Thing.unpacked(msgspec.msgpack.decode(raw)) for kind in "TNSL" for text, raw in view.things(kind)
+            (kind, text): Thing.unpacked(msgspec.msgpack.decode(raw))
+            for kind in "TNSL"
+            for text, raw in view.things(kind)
         }
 
     def is_known(kind: str, text: str, at: str, purge: bool) -> bool:

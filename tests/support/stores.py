@@ -61,7 +61,9 @@ def fast_folder() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def make_store(root: str | os.PathLike[str], machine: Machine | None = None, alias: str = "laptop", **options: Any) -> Store:
+def make_store(
+    root: str | os.PathLike[str], machine: Machine | None = None, alias: str = "laptop", **options: Any
+) -> Store:
     """A new store in the folder `root`, open."""
     real = (machine or Machine()).real()
     create_store(str(root), alias=alias, folder_name=folder_name(alias), set_id=set_id, machine=real)
@@ -75,7 +77,9 @@ def open_store(root: str | os.PathLike[str], machine: Machine | None = None, **o
 # -- changing
 
 
-def birth(guid: str, name: str, node: str, *, tags: Iterable[str] = (), sha256: str | None = None, size_bytes: int = 1) -> dict[str, Any]:
+def birth(
+    guid: str, name: str, node: str, *, tags: Iterable[str] = (), sha256: str | None = None, size_bytes: int = 1
+) -> dict[str, Any]:
     """The statements of a birth fact."""
     return {
         "made": Made(name=name, data=data_path(guid, name), from_="/home/ada/Pictures"),
@@ -130,7 +134,9 @@ def act_randomly(store: Store, dice: random.Random, nodes: Iterable[str] = (), d
             guid = dice.choice(living) if living and dice.random() < 0.7 else None
             if guid is None:
                 guid = new_guid(dice.randbytes(16))
-                change.about_file(guid, **birth(guid, dice.choice(NAMES), change.node, tags=dice.sample(TAGS, dice.randint(0, 3))))
+                change.about_file(
+                    guid, **birth(guid, dice.choice(NAMES), change.node, tags=dice.sample(TAGS, dice.randint(0, 3)))
+                )
                 living.append(guid)
             else:
                 _change_randomly(change, guid, dice, others)
@@ -155,7 +161,9 @@ def _change_randomly(change: Change, guid: str, dice: random.Random, nodes: list
         change.about_file(
             guid,
             content=Content(
-                sha256=dice.choice("abcd") * 64, size_bytes=dice.randrange(1 << 30), modified=time_text(MTIME_NS + 5),
+                sha256=dice.choice("abcd") * 64,
+                size_bytes=dice.randrange(1 << 30),
+                modified=time_text(MTIME_NS + 5),
                 was=heads[-1][1].sha256 if heads else None,
             ),
         )
@@ -166,7 +174,9 @@ def _change_randomly(change: Change, guid: str, dice: random.Random, nodes: list
     elif what == 10:
         change.about_file(guid, holds={dice.choice(nodes): dice.random() < 0.5})
     elif what == 11:
-        change.about_file(guid, modified=time_text(MTIME_NS + dice.randrange(5)), xattr={"user.x": dice.choice((None, "y"))})
+        change.about_file(
+            guid, modified=time_text(MTIME_NS + dice.randrange(5)), xattr={"user.x": dice.choice((None, "y"))}
+        )
     elif what == 12:
         change.about_tag(tag, implies=[dice.choice(TAGS)], exists=True)
     elif what == 13:
@@ -205,18 +215,22 @@ with open_store({store!r}, Machine({seed}, boot={boot!r}), **{options!r}) as sto
         self.process = subprocess.Popen(
             [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        assert self._read() == "ready"
+        assert self.read() == "ready"
 
-    def _read(self) -> str:
+    def read(self) -> str:
+        """The next line it prints."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def send(self, expression: str) -> None:
+    def write(self, line: str) -> None:
         assert self.process.stdin is not None
-        print(base64.b64encode(expression.encode()).decode(), file=self.process.stdin, flush=True)
+        print(line, file=self.process.stdin, flush=True)
+
+    def send(self, expression: str) -> None:
+        self.write(base64.b64encode(expression.encode()).decode())
 
     def answer(self) -> Any:
-        fine, value = pickle.loads(base64.b64decode(self._read()))
+        fine, value = pickle.loads(base64.b64decode(self.read()))
         assert fine, value
         return value
 
@@ -233,6 +247,12 @@ with open_store({store!r}, Machine({seed}, boot={boot!r}), **{options!r}) as sto
 
     def __exit__(self, *exc: object) -> None:
         self.process.communicate()
+
+
+def hold_until_told(change: Change) -> None:
+    """An action that lasts until another process says so."""
+    print("held")
+    sys.stdin.readline()
 
 
 # -- other nodes
@@ -256,7 +276,9 @@ def exchange(*stores: Store) -> None:
             if giver is not taker:
                 folder = giver.info.ledger_folder
                 shutil.copytree(
-                    os.path.join(giver.layout.ledgers, folder), os.path.join(taker.layout.ledgers, folder), dirs_exist_ok=True
+                    os.path.join(giver.layout.ledgers, folder),
+                    os.path.join(taker.layout.ledgers, folder),
+                    dirs_exist_ok=True,
                 )
 
 
@@ -383,14 +405,19 @@ def contradictions(found: dict[str, Any]) -> list[str]:
         f"count of {term}: {a} instead of {b}"
         for term, a, b in _differing(found["counts"], {t: len(m) for t, m in postings.items()})
     ]
-    out += [f"holders of {name!r}: {a} instead of {b}" for name, a, b in _differing(found["byname"], {n: sorted(h) for n, h in byname.items()})]
+    out += [
+        f"holders of {name!r}: {a} instead of {b}"
+        for name, a, b in _differing(found["byname"], {n: sorted(h) for n, h in byname.items()})
+    ]
     out += [f"hash {sha}: {a} instead of {b}" for sha, a, b in _differing(found["hashes"], hashes)]
     return out
 
 
 def _differing(found: dict[Any, Any], wanted: dict[Any, Any]) -> list[tuple[Any, Any, Any]]:
     keys = [*found, *(key for key in wanted if key not in found)]
-    return [(key, found.get(key), wanted.get(key)) for key in keys if (found.get(key) or None) != (wanted.get(key) or None)]
+    return [
+        (key, found.get(key), wanted.get(key)) for key in keys if (found.get(key) or None) != (wanted.get(key) or None)
+    ]
 
 
 def difference(one: Any, two: Any, where: str = "") -> list[str]:
@@ -436,6 +463,8 @@ def acts_until_full(store: Store, **options: Any) -> list[str]:
     guids: list[str] = []
     while True:
         try:
-            guids += add_files(store, *[f"file {len(guids) + k} of many.jpg" for k in range(200)], tags=["full"], **options)
+            guids += add_files(
+                store, *[f"file {len(guids) + k} of many.jpg" for k in range(200)], tags=["full"], **options
+            )
         except DiskFull:
             return guids

@@ -26,7 +26,9 @@ from tagfs.index.blocks import (
 )
 
 ordinals = st.integers(0, 600)
-names = st.text(alphabet=st.characters(exclude_characters="/\0"), max_size=20).map(lambda s: s.encode("utf-8", "surrogatepass"))
+names = st.text(alphabet=st.characters(exclude_characters="/\0"), max_size=20).map(
+    lambda s: s.encode("utf-8", "surrogatepass")
+)
 
 
 @given(st.lists(st.dictionaries(ordinals, names, min_size=1), max_size=5))
@@ -67,12 +69,19 @@ def test_a_block_of_terms_is_as_narrow_as_its_numbers() -> None:
 
 
 rows = st.builds(
-    Row, st.binary(min_size=16, max_size=16), st.integers(0, (1 << 64) - 1), st.integers(0, 0xFFFF), st.integers(0, 7),
+    Row,
+    st.binary(min_size=16, max_size=16),
+    st.integers(0, (1 << 64) - 1),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 7),
     st.binary(min_size=32, max_size=32),
 )
 
 
-@given(st.dictionaries(st.integers(0, ROWS - 1), rows, min_size=1), st.dictionaries(st.integers(0, ROWS - 1), rows, min_size=1))
+@given(
+    st.dictionaries(st.integers(0, ROWS - 1), rows, min_size=1),
+    st.dictionaries(st.integers(0, ROWS - 1), rows, min_size=1),
+)
 def test_the_row_last_put_is_read(first: dict[int, Row], second: dict[int, Row]) -> None:
     block = put_fixed(b"", {o: ROW.pack(*row) for o, row in first.items()}, ROWS, ROW.size)
     block = put_fixed(block, {o: ROW.pack(*row) for o, row in second.items()}, ROWS, ROW.size)
@@ -88,10 +97,16 @@ def test_the_row_last_put_is_read(first: dict[int, Row], second: dict[int, Row])
 
 
 @given(
-    st.binary(min_size=16, max_size=16), st.integers(0, (1 << 47) - 1), st.integers(0, 0o7777), st.booleans(),
-    st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, ATTRS - 1),
+    st.binary(min_size=16, max_size=16),
+    st.integers(0, (1 << 47) - 1),
+    st.integers(0, 0o7777),
+    st.booleans(),
+    st.integers(-(1 << 63), (1 << 63) - 1),
+    st.integers(0, ATTRS - 1),
 )
-def test_size_mode_time_and_mark_do_not_touch_each_other(guid: bytes, size: int, mode: int, shared: bool, mtime_ns: int, ordinal: int) -> None:
+def test_size_mode_time_and_mark_do_not_touch_each_other(
+    guid: bytes, size: int, mode: int, shared: bool, mtime_ns: int, ordinal: int
+) -> None:
     block = put_fixed(b"", {ordinal: pack_attr(guid, size, mode, shared, mtime_ns)}, ATTRS, ATTR.size)
     attr = attr_at(block, ordinal)
     assert attr == (int.from_bytes(guid[:7], "little"), size, mode, shared, mtime_ns)
@@ -101,8 +116,14 @@ def test_size_mode_time_and_mark_do_not_touch_each_other(guid: bytes, size: int,
 
 @given(
     st.builds(
-        SegmentRead, st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 64) - 1),
-        st.integers(0, (1 << 64) - 1), st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, (1 << 32) - 1),
+        SegmentRead,
+        st.integers(0, (1 << 32) - 1),
+        st.integers(0, (1 << 32) - 1),
+        st.integers(0, (1 << 64) - 1),
+        st.integers(0, (1 << 64) - 1),
+        st.integers(-(1 << 63), (1 << 63) - 1),
+        st.integers(0, (1 << 32) - 1),
+        st.integers(0, (1 << 64) - 1),
     )
 )
 def test_how_far_a_segment_was_read_is_kept(read: SegmentRead) -> None:

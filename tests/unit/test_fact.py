@@ -53,7 +53,10 @@ def test_a_line_leaves_out_what_is_not_said() -> None:
 
 def test_the_lines_of_the_paper_are_read() -> None:
     birth = parse_fact(
-        line(**FILE, made={"name": "Holiday in Rome.jpg", "data": f"9c/{FILES[0]}--holiday-in-rome.jpg", "from": "/home/ada"})
+        line(
+            **FILE,
+            made={"name": "Holiday in Rome.jpg", "data": f"9c/{FILES[0]}--holiday-in-rome.jpg", "from": "/home/ada"},
+        )
     )
     assert birth.made is not None
     assert birth.made.from_ == "/home/ada"
@@ -97,9 +100,18 @@ def test_unknown_keys_and_kinds_are_no_error() -> None:
         ({**FILE, "name": ".."}, "no possible name"),
         ({**FILE, "content": {"sha256": "0", "size_bytes": 1, "modified": "2024-05-01T12:00:00Z"}}, "no SHA-256"),
         ({**FILE, "content": {"sha256": "A" * 64, "size_bytes": 1, "modified": "2024-05-01T12:00:00Z"}}, "no SHA-256"),
-        ({**FILE, "content": {"sha256": "0" * 64, "size_bytes": -1, "modified": "2024-05-01T12:00:00Z"}}, "impossible size"),
-        ({**FILE, "content": {"sha256": "0" * 64, "size_bytes": 1 << 47, "modified": "2024-05-01T12:00:00Z"}}, "impossible size"),
-        ({**FILE, "content": {"sha256": "0" * 64, "size_bytes": 1, "modified": "yesterday"}}, "impossible size or time"),
+        (
+            {**FILE, "content": {"sha256": "0" * 64, "size_bytes": -1, "modified": "2024-05-01T12:00:00Z"}},
+            "impossible size",
+        ),
+        (
+            {**FILE, "content": {"sha256": "0" * 64, "size_bytes": 1 << 47, "modified": "2024-05-01T12:00:00Z"}},
+            "impossible size",
+        ),
+        (
+            {**FILE, "content": {"sha256": "0" * 64, "size_bytes": 1, "modified": "yesterday"}},
+            "impossible size or time",
+        ),
         ({**FILE, "modified": "2024-05-01 12:00:00Z"}, "no time"),
         ({**FILE, "mode": 0o10000}, "no mode"),
         ({**FILE, "mode": -1}, "no mode"),
@@ -166,8 +178,16 @@ def test_any_bytes_are_a_fact_or_refused(raw: bytes) -> None:
 
 
 any_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from([AT, NODES[0], FILES[0], HASHES[0]]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.sampled_from([AT[26:], NODES[0]]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([AT, NODES[0], FILES[0], HASHES[0]]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5) | st.sampled_from([AT[26:], NODES[0]]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -251,7 +271,10 @@ def test_data_stands_in_one_of_the_small_folders(path: str) -> None:
     assert data_path_is_safe(path)
 
 
-@pytest.mark.parametrize("path", ["", "9c", "9c/", "/x", "../x", "./x", "9c/..", "9c/.", "9c/a/b", "9c/a\0b", "9cc/x", "9c/" + "x" * 256, "9c//x"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "9c", "9c/", "/x", "../x", "./x", "9c/..", "9c/.", "9c/a/b", "9c/a\0b", "9cc/x", "9c/" + "x" * 256, "9c//x"],
+)
 def test_data_never_stands_elsewhere(path: str) -> None:
     assert not data_path_is_safe(path)
 

@@ -24,7 +24,9 @@ def test_bytes_and_text_of_a_guid_are_the_same_thing(raw: bytes) -> None:
     assert bytes_of_guid(guid_of_bytes(raw)) == raw
 
 
-@pytest.mark.parametrize("text", ["", GUID[:-1], GUID + "0", GUID.upper(), GUID.replace("-", ""), "{" + GUID + "}", GUID + "\n"])
+@pytest.mark.parametrize(
+    "text", ["", GUID[:-1], GUID + "0", GUID.upper(), GUID.replace("-", ""), "{" + GUID + "}", GUID + "\n"]
+)
 def test_only_the_one_canonical_spelling_is_a_guid(text: str) -> None:
     assert is_guid(GUID)
     assert not is_guid(text)

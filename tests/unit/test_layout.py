@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from tagfs.errors import NewerFormat, NoStore, OlderFormat, StoreError
 from tagfs.layout import FORMAT, Layout, StoreInfo, default_root, read_info, read_toml, write_info
 
-INFO = StoreInfo(FORMAT, "9c0f7be1-0000-4000-8000-000000000001", "1a2b3c4d-0000-4000-8000-000000000002", "laptop", "laptop", "m")
+INFO = StoreInfo(
+    FORMAT, "9c0f7be1-0000-4000-8000-000000000001", "1a2b3c4d-0000-4000-8000-000000000002", "laptop", "laptop", "m"
+)
 
 
 def layout_with(folder: Path, text: str) -> Layout:
@@ -21,7 +23,10 @@ def layout_with(folder: Path, text: str) -> Layout:
 
 def as_toml(**values: object) -> str:
     fields = {**INFO._asdict(), **values}
-    return "".join(f"{key} = {value if isinstance(value, int) else chr(34) + str(value) + chr(34)}\n" for key, value in fields.items())
+    return "".join(
+        f"{key} = {value if isinstance(value, int) else chr(34) + str(value) + chr(34)}\n"
+        for key, value in fields.items()
+    )
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -102,7 +107,7 @@ def test_a_damaged_file_is_an_error_of_the_store(tmp_path: Path, text: str) -> N
 
 def test_bytes_that_are_no_text_are_an_error_of_the_store(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path))
-    Path(layout.toml).write_bytes(b"format = 1\nalias = \"\xff\"\n")
+    Path(layout.toml).write_bytes(b'format = 1\nalias = "\xff"\n')
     with pytest.raises(StoreError, match="cannot be read"):
         read_info(layout)
 

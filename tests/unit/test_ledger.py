@@ -33,7 +33,7 @@ def test_a_segment_is_named_by_its_first_stamp(tmp_path: Path) -> None:
     (part,) = ledger.append(wanted, None, 0)
     ledger.sync()
     assert part.name == f"{FOLDER}/{wanted[0][0]}.jsonl"
-    assert (part.first_byte, part.count) == (0, 3)
+    assert (part.first_byte, part.line_count) == (0, 3)
     assert (tmp_path / part.name).read_bytes() == part.data == b"".join(line for _, line in wanted)
     assert ledger.newest_name() == wanted[0][0]
     assert os.stat(tmp_path / part.name).st_mode & 0o777 == 0o600
@@ -96,7 +96,7 @@ def test_a_segment_is_sealed_at_one_mebibyte(tmp_path: Path) -> None:
     assert len(parts) == 3
     assert all(SEAL_BYTES <= len(part.data) < SEAL_BYTES + 1000 for part in parts[:-1])
     assert b"".join(part.data for part in parts) == b"".join(line for _, line in wanted)
-    assert sum(part.count for part in parts) == len(wanted)
+    assert sum(part.line_count for part in parts) == len(wanted)
     names = [part.name for part in parts]
     assert names == sorted(names)
     assert [f.name for f in segments_below(str(tmp_path))] == names
@@ -181,7 +181,9 @@ def test_only_segments_are_seen(tmp_path: Path) -> None:
     os.mkfifo(place / "fifo.jsonl")
     (tmp_path / "file.jsonl").write_text("{}\n")
     os.symlink(place, tmp_path / "loop")
-    assert [f.name.partition("/")[2][:34] for f in segments_below(str(tmp_path))] == ["20261122T101056.123Z-0002-1a2b3c4d"] * 2
+    assert [f.name.partition("/")[2][:34] for f in segments_below(str(tmp_path))] == [
+        "20261122T101056.123Z-0002-1a2b3c4d"
+    ] * 2
     assert segments_below(str(tmp_path / "nowhere")) == []
 
 
@@ -199,7 +201,9 @@ def test_a_reader_takes_whole_lines_only(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(0, 5_000), max_size=60), st.integers(0, 3_000), st.randoms(use_true_random=False))
-def test_lines_are_read_whole_however_long_they_are(tmp_path_factory: pytest.TempPathFactory, sizes: list[int], tail: int, dice: random.Random) -> None:
+def test_lines_are_read_whole_however_long_they_are(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], tail: int, dice: random.Random
+) -> None:
     import tagfs.ledger
 
     path = tmp_path_factory.getbasetemp() / "lines.jsonl"

@@ -14,9 +14,8 @@ from tagfs.lock import Dirty, dirty_boot, hold, try_hold
 
 def test_one_holds_the_lock_and_the_other_hears_of_it(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
-    with hold(path):
-        with try_hold(path) as held:
-            assert not held
+    with hold(path), try_hold(path) as held:
+        assert not held
     with try_hold(path) as held:
         assert held
 
@@ -103,7 +102,9 @@ def test_a_torn_mark_is_no_boots(tmp_path: Path, left: bytes) -> None:
     assert dirty_boot(str(path)) not in (None, "boot-1")
 
 
-def test_a_full_disk_leaves_no_mark_of_a_power_cut_that_never_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_mark_of_a_power_cut_that_never_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(tmp_path / "dirty")
 
     def full(*_: object) -> int:

@@ -46,6 +46,7 @@ class Place(NamedTuple):
     scratch: str
     boot_id: str
     wall_ms: int
+    thorough: bool
 
 
 def attempt(
@@ -68,6 +69,7 @@ def attempt(
             place.own_folder,
             lambda: _node_guids(applier.view, place.node),
             wall_ms=place.wall_ms,
+            thorough=place.thorough,
         )
         behind = _behind_own_ledger(applier, place)
         clock = Clock(place.node[:8], _newest_given(applier, appender))
@@ -84,7 +86,7 @@ def attempt(
             appended = True
         applier.flush()
         tx.put(CLOCK_KEY, clock.last.to_bytes(8, "big"), db=index.db["meta"])
-        learned = applier.learned_terms()
+        learned = applier.numbers.learned
         news = _news(applier, place, caught.lines > 0)
         tx.commit()
         committed = True
@@ -155,12 +157,13 @@ def _append(
             newest_when=read.newest_when,
         )
         tx.put(OPEN_SEGMENT_KEY, f"{place.boot_id} {part.name}".encode(), db=db["meta"])
-        for k in range(done, done + part.line_count):
-            if k < vouched:
-                applier.add(parse_fact(lines[k][1].rstrip(b"\n")), read.number)
-            else:
-                applier.note_mention(change.facts[k - vouched], read.number)
-                read = read._replace(newest_when=max(read.newest_when, when_of(change.facts[k - vouched].at)))
+        for k in range(done, min(done + part.line_count, vouched)):
+            applier.add(parse_fact(lines[k][1].rstrip(b"\n")), read.number)
+        stated = change.facts[max(done - vouched, 0) : max(done + part.line_count - vouched, 0)]
+        applier.note_mentions(stated, read.number)
+        if stated:
+            newest = when_of(max(fact.at for fact in stated))
+            read = read._replace(newest_when=max(read.newest_when, newest))
         put_segment(applier, part.name, read)
         done += part.line_count
 

@@ -49,7 +49,7 @@ class Change:
 
     def about_file(self, guid: str, **statements: Any) -> Fact:
         """State something about a file: keywords are the fields of `Fact`."""
-        newest = self._applier.entry(guid).state.newest()
+        newest = self._applier.entry(guid).newest()
         return self._state(when_of(newest) if newest else 0, file=guid, **statements)
 
     def about_tag(self, tag: str, **statements: Any) -> Fact:

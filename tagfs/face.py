@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from tagfs.bucket import day_of_ms, size_bucket
-from tagfs.fact import parse_time_ns
+from tagfs.fact import Made, parse_time_ns
 from tagfs.merge import FileState
 from tagfs.stamp import when_of
 from tagfs.tag import split_tag
@@ -149,4 +149,21 @@ def terms_beside_tags(face: Face) -> list[TermKey]:
     terms.append((ADDED, "", str(day_of_ms(face.born_when >> 16))))
     terms.extend((HOLDS, "", node) for node in face.holds)
     terms.extend((UNKNOWN, "", node) for node in face.unknown_to)
+    return terms
+
+
+def birth_terms(made: Made, size_bytes: int, mtime_ns: int, born_when: int, by: str, untagged: bool) -> list[TermKey]:
+    """`terms_beside_tags` of a file that was born and never touched again, without making its face."""
+    terms: list[TermKey] = [
+        ALL_FILES,
+        (EXT, "", extension(made.name)),
+        (SIZE, "", str(size_bucket(size_bytes))),
+        (MODIFIED, "", str(day_of_ms(mtime_ns // 1_000_000))),
+        (ADDED, "", str(day_of_ms(born_when >> 16))),
+        (HOLDS, "", by),
+    ]
+    if made.from_ is not None:
+        terms.append((FROM, "", made.from_))
+    if untagged:
+        terms.append((UNTAGGED, "", None))
     return terms

@@ -153,6 +153,7 @@ def _bad_text(text: str) -> bool:
     )
 
 
+@lru_cache(maxsize=65_536)
 def _bad_tag(tag: str) -> bool:
     return _bad_text(tag) or tag[0] == "="
 

@@ -48,29 +48,37 @@ class Appended(NamedTuple):
     line_count: int
 
 
-def segments_below(ledgers: str) -> list[SegmentFile]:
-    """All segments below `ledgers`, by folder, then name: oldest first within a folder."""
-    out = []
+def folders_below(ledgers: str) -> list[str]:
+    """The ledger folders, in order of names."""
     try:
-        folders = [entry.name for entry in os.scandir(ledgers) if entry.is_dir(follow_symlinks=False)]
+        return sorted(entry.name for entry in os.scandir(ledgers) if entry.is_dir(follow_symlinks=False))
     except FileNotFoundError:
         return []
-    for folder in sorted(folders):
-        try:
-            entries = list(os.scandir(os.path.join(ledgers, folder)))
-        except (FileNotFoundError, PermissionError):
+
+
+def segments_in(ledgers: str, folder: str) -> list[SegmentFile]:
+    """The segments of a folder, oldest first."""
+    try:
+        entries = sorted(os.scandir(os.path.join(ledgers, folder)), key=lambda entry: entry.name)
+    except (FileNotFoundError, PermissionError):
+        return []
+    out = []
+    for entry in entries:
+        if not entry.name.endswith(SUFFIX) or entry.name.startswith(".") or entry.name == PROOFS:
             continue
-        for entry in sorted(entries, key=lambda e: e.name):
-            if not entry.name.endswith(SUFFIX) or entry.name.startswith(".") or entry.name == PROOFS:
+        try:
+            if not entry.is_file(follow_symlinks=False):
                 continue
-            try:
-                if not entry.is_file(follow_symlinks=False):
-                    continue
-                found = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            out.append(SegmentFile(f"{folder}/{entry.name}", found.st_size, found.st_mtime_ns))
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        out.append(SegmentFile(f"{folder}/{entry.name}", found.st_size, found.st_mtime_ns))
     return out
+
+
+def segments_below(ledgers: str) -> list[SegmentFile]:
+    """All segments below `ledgers`, by folder, oldest first within a folder."""
+    return [file for folder in folders_below(ledgers) for file in segments_in(ledgers, folder)]
 
 
 def prefix_crc(path: str, length: int) -> int | None:

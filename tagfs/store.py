@@ -35,7 +35,7 @@ from tagfs import reserve
 from tagfs.errors import DiskFull, ReadOnlyStore, StoreError
 from tagfs.guid import Guid
 from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, open_index, reading, translated
-from tagfs.index.positions import is_behind, known_segments
+from tagfs.index.positions import is_behind
 from tagfs.index.read import View
 from tagfs.layout import Layout, StoreInfo, read_info
 from tagfs.lock import Dirty, dirty_boot, hold, try_hold
@@ -106,6 +106,7 @@ class Store:
         self._dirty = Dirty(self.layout.dirty)
         self._temporary: str | None = None
         self._acting = False
+        self._looked_through = 0  # inode of the index for which every segment was looked at
 
     def _toml_mark(self) -> tuple[int, int]:
         """Tells whether `store.toml` is still the one that was read."""
@@ -187,8 +188,8 @@ class Store:
         """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did."""
         index = self._readable()
         with reading(index) as tx:
-            known = known_segments(tx, index.db)
-        if not is_behind(self.layout.ledgers, known):
+            behind = is_behind(tx, index.db, self.layout.ledgers)
+        if not behind:
             return False
         if self._temporary is not None or self.read_only:
             if self.read_only:
@@ -281,7 +282,9 @@ class Store:
             index = self._writable()
             try:
                 with no_cycle_search():
-                    return attempt(index, self._place(), state_facts, action, undoes, durable)
+                    result = attempt(index, self._place(index), state_facts, action, undoes, durable)
+                self._looked_through = index.inode
+                return result
             except lmdb.MapFullError:
                 self._map_size = max(self._map_size, index.env.info()["map_size"]) * 2
                 index.env.set_mapsize(self._map_size)
@@ -315,7 +318,7 @@ class Store:
         assert self._index is not None
         return self._index
 
-    def _place(self) -> Place:
+    def _place(self, index: Index) -> Place:
         from tagfs.action import Place
 
         info = self.info
@@ -326,6 +329,7 @@ class Store:
             self.layout.scratch,
             self.machine.boot_id(),
             self.machine.wall_ms(),
+            thorough=self._looked_through != index.inode,
         )
 
     # -- building the index again

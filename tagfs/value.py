@@ -61,6 +61,11 @@ def value_key(text: str) -> bytes:
     return TEXT + raw if number is None else _number_key(number) + raw
 
 
+def value_of_key(key: bytes) -> str:
+    """The value whose `value_key` this is."""
+    return (key[9:] if key[:1] == NUMBER else key[1:]).decode("utf-8", "surrogatepass")
+
+
 def _two(text: str, low: int, high: int) -> int | None:
     if len(text) != 2 or not (text.isascii() and text.isdigit()):
         return None

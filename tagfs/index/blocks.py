@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 
 ROWS = 68
 ROW = struct.Struct("<16sQHH32s")  # GUID, birth when, birth node, flags, SHA-256
-NAMES = 128
+NAMES = 512
 ATTRS = 170
 ATTR = struct.Struct("<QQq")
 """Inode and size for listings: 56 bits of the GUID; size 48 | permissions 12 << 48 | shared << 63; mtime_ns."""
-FWD = 256
+FWD = 512
 
 PLAIN = 1  # flag: no merge record; the state follows from the blocks
 LISTED = 2  # flag: exists for a person (see face.Face.listed)
@@ -95,6 +95,22 @@ def name_at(block: bytes | None, ordinal: int) -> bytes:
     return parts[k] if k < len(parts) else b""
 
 
+def has_name(block: bytes | None, ordinal: int, name: bytes) -> bool:
+    """Whether the name of one file is this one: `name_at(...) == name` without taking the block apart."""
+    if block is None:
+        return False
+    k = ordinal % NAMES
+    fenced = b"/%b/" % block
+    wanted = b"/%b/" % name
+    at = fenced.find(wanted)
+    while at >= 0:
+        before = fenced.count(b"/", 0, at)
+        if before >= k:
+            return before == k
+        at = fenced.find(wanted, at + 1)
+    return False
+
+
 def put_names(block: bytes | None, names: dict[int, bytes]) -> bytes:
     """The block with names (by ordinal) replaced."""
     out = names_of(block)
@@ -106,7 +122,7 @@ def put_names(block: bytes | None, names: dict[int, bytes]) -> bytes:
     return b"/".join(out)
 
 
-# fwd: width of a term (2 or 4), width of an offset (2 or 4), 257 offsets into the terms, the terms.
+# fwd: width of a term (2 or 4), width of an offset (2 or 4), 513 offsets into the terms, the terms.
 # Native little-endian arrays: the index never leaves its machine.
 _CODE: dict[int, Literal["H", "I"]] = {2: "H", 4: "I"}
 

@@ -21,9 +21,9 @@ from tagfs.fact import Fact, encode_fact, parse_fact
 from tagfs.glossary import Thing, subject_of, thing_facts
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
-from tagfs.index.positions import differs, known_segments, owner_of
+from tagfs.index.positions import look, owner_of, segment_key
 from tagfs.index.schema import OPEN_SEGMENT_KEY, POST_KEY, U32, U64
-from tagfs.ledger import prefix_crc, segments_below, whole_lines
+from tagfs.ledger import prefix_crc, whole_lines
 from tagfs.merge import FileState, deciding_facts
 from tagfs.stamp import when_of
 
@@ -44,7 +44,7 @@ class CaughtUp(NamedTuple):
 
 def put_segment(applier: Applier, name: str, read: SegmentRead) -> None:
     """Keep how far a segment has been read."""
-    applier.tx.put(name.encode("utf-8", "surrogateescape"), pack_segment(read), db=applier.db["segment"])
+    applier.tx.put(segment_key(name), pack_segment(read), db=applier.db["segment"])
 
 
 def new_segment_number(applier: Applier) -> int:
@@ -62,6 +62,7 @@ def catch_up(
     node_guid: Callable[[], dict[str, str]],
     *,
     wall_ms: int,
+    thorough: bool = True,
     after_flush: Callable[[Applier], Applier] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Applier, CaughtUp]:
@@ -71,25 +72,25 @@ def catch_up(
         own_folder: this node's ledger folder; a segment missing from it is an accident,
             one missing elsewhere just comes later.
         node_guid: gives the GUID of each node by its first 8 digits, asked only when vouching.
+        thorough: look at every segment, not just where something is likely to have changed.
         after_flush: in a rebuild, commits and gives the Applier of the next transaction.
         progress: called with bytes read and bytes in all.
     """
-    known = known_segments(applier.tx, applier.db)
-    files = segments_below(ledgers)
-    changed = [f for f in files if differs(known.get(f.name), f)]
+    looked = look(applier.tx, applier.db, ledgers, thorough=thorough, wall_ms=wall_ms)
+    changed = looked.changed
     total = sum(f.size_bytes for f in changed)
     done = lines = set_aside = 0
     rolled_back: list[str] = []
     lost_mentions: list[int] = []
-    present = {f.name for f in files}
-    for name, read in known.items():
-        if name.startswith(own_folder + "/") and name not in present and read.lines:
+    for name, read in looked.missing:
+        if name.startswith(own_folder + "/") and read.lines:
             rolled_back.append(name)
             lost_mentions.append(read.number)
-            applier.tx.delete(name.encode("utf-8", "surrogateescape"), db=applier.db["segment"])
+            applier.tx.delete(segment_key(name), db=applier.db["segment"])
     for file in changed:
         path = os.path.join(ledgers, file.name)
-        read = known.get(file.name) or SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0, 0)
+        raw = applier.tx.get(segment_key(file.name), db=applier.db["segment"])
+        read = unpack_segment(raw) if raw is not None else SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0, 0)
         if file.size_bytes < read.applied_bytes or (
             read.applied_bytes and prefix_crc(path, read.applied_bytes) != read.crc32
         ):
@@ -129,6 +130,8 @@ def catch_up(
         put_segment(
             applier, file.name, SegmentRead(read.number, crc, at, file.size_bytes, file.mtime_ns, count, newest)
         )
+    for folder, remembered in looked.folders.items():
+        applier.tx.put(FOLDER_KEY + segment_key(folder), remembered, db=applier.db["meta"])
     to_vouch: list[tuple[str, bytes]] = []
     if rolled_back:
         # Other nodes may hold more of the segment we were writing: what comes now gets a new name.
@@ -143,7 +146,7 @@ def catch_up(
 
 def _set_aside(applier: Applier, name: str, start: int, line: bytes, why: str) -> None:
     excerpt = line[:EXCERPT_BYTES].decode("utf-8", "replace")
-    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    shown = segment_key(name).decode("utf-8", "replace")
     applier.put_thing(QUARANTINE, f"{name}:{start:012d}", [shown, start, len(line), why[:500], excerpt])
 
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tagfs.fact import Content, Made, Purge, parse_time_ns, time_text
+from tagfs.fact import Content, Fact, Made, Purge, parse_time_ns, time_text
 from tagfs.guid import guid_of_bytes
 from tagfs.index.blocks import PLAIN, Attr, Row
 from tagfs.merge import ByTag, FileState, Placement
@@ -68,6 +68,29 @@ def is_plain(state: FileState) -> bool:
                 return False
             checked = by_node
     return made.data == data_path(state.guid, made.name)
+
+
+def is_plain_birth(fact: Fact) -> bool:
+    """`is_plain` of the state of a file of which this fact is all there is, without joining it."""
+    made, content = fact.made, fact.content
+    return (
+        made is not None
+        and content is not None
+        and content.was is None
+        and made.raw_name is None
+        and fact.holds == {fact.by: True}
+        and fact.by[:8] == fact.at[26:]
+        and fact.name is None
+        and fact.notes is None
+        and fact.mode is None
+        and fact.modified is None
+        and fact.trash is None
+        and fact.xattr is None
+        and fact.untag is None
+        and not fact.knows
+        and fact.purge is None
+        and made.data == data_path(fact.file or "", made.name)
+    )
 
 
 def pack_merge(state: FileState, name: str, numbers: Numbers) -> bytes | None:

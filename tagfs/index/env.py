@@ -45,6 +45,8 @@ class Index:
         self.inode = inode
         self.term_numbers: dict[bytes, int] = {}
         """Term numbers by `termkey`, as committed; they never change while the index lives."""
+        self.hot_names: dict[bytes, tuple[int, Any, Any]] = {}
+        """For `View.lookup`: checksum of a name with many holders -> (transaction, ordinals, the same as a set)."""
 
     def is_current(self) -> bool:
         """Whether the path still leads to the file that is open."""

@@ -1,21 +1,52 @@
 """How far each ledger segment has been read, and whether there is more.
 
+Before every look at the index someone asks whether the ledgers have grown; with hundreds
+of segments a stat of each is dear. So it is remembered for each folder when it last
+changed (names that came, went or were replaced change a folder's time) and which segment
+is the newest, the only one that is appended to: two stats a folder. A look is *thorough*
+once a process, when it first writes; that also finds a sealed segment edited in place.
+
 On the start-up path of every command that only looks: nothing in here imports msgspec.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tagfs.index.blocks import SegmentRead, unpack_segment
-from tagfs.ledger import SUFFIX, SegmentFile, segments_below
+from tagfs.index.schema import FOLDER_KEY, U64
+from tagfs.ledger import SUFFIX, SegmentFile, folders_below, segments_in
 from tagfs.stamp import is_stamp, make_stamp
 
+SETTLED_MS = 2000
+"""A folder changed less than this ago may change again within the same tick of its clock."""
 
-def known_segments(tx: Any, db: dict[str, Any]) -> dict[str, SegmentRead]:
-    """How far each segment has been read, by name."""
-    return {key.decode("utf-8", "surrogateescape"): unpack_segment(value) for key, value in tx.cursor(db["segment"])}
+
+class Looked(NamedTuple):
+    """What a look at the ledgers found: segments to read, known ones that are gone, folders to remember."""
+
+    changed: list[SegmentFile]
+    missing: list[tuple[str, SegmentRead]]
+    folders: dict[str, bytes]
+
+
+def segment_key(name: str) -> bytes:
+    """The key of a segment in `segment`."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def known_segments(tx: Any, db: dict[str, Any], folder: str = "") -> dict[str, SegmentRead]:
+    """How far each segment (of one folder, or of all) has been read, by name."""
+    prefix = segment_key(folder + "/") if folder else b""
+    cursor = tx.cursor(db["segment"])
+    out = {}
+    found = cursor.set_range(prefix)
+    while found and cursor.key().startswith(prefix):
+        out[cursor.key().decode("utf-8", "surrogateescape")] = unpack_segment(cursor.value())
+        found = cursor.next()
+    return out
 
 
 def owner_of(name: str) -> str:
@@ -41,6 +72,43 @@ def differs(read: SegmentRead | None, file: SegmentFile) -> bool:
     return read.size_bytes != file.size_bytes or read.mtime_ns != file.mtime_ns
 
 
-def is_behind(ledgers: str, known: dict[str, SegmentRead]) -> bool:
-    """Whether the ledgers have what the index has not. Costs a stat for each segment."""
-    return any(differs(known.get(file.name), file) for file in segments_below(ledgers))
+def look(tx: Any, db: dict[str, Any], ledgers: str, *, thorough: bool, wall_ms: int) -> Looked:
+    """What the ledgers have and the index has not."""
+    looked = Looked([], [], {})
+    for folder in folders_below(ledgers):
+        path = os.path.join(ledgers, folder)
+        try:
+            mtime_ns = os.stat(path).st_mtime_ns
+        except OSError:
+            continue
+        if not thorough and _unchanged(tx, db, ledgers, folder, mtime_ns):
+            continue
+        files = segments_in(ledgers, folder)
+        known = known_segments(tx, db, folder)
+        looked.changed.extend(file for file in files if differs(known.get(file.name), file))
+        present = {file.name for file in files}
+        looked.missing.extend((name, read) for name, read in known.items() if name not in present)
+        if files and mtime_ns // 1_000_000 + SETTLED_MS < wall_ms:
+            looked.folders[folder] = U64.pack(mtime_ns) + segment_key(files[-1].name)
+    return looked
+
+
+def is_behind(tx: Any, db: dict[str, Any], ledgers: str) -> bool:
+    """Whether the ledgers have what the index has not, as far as a quick look tells."""
+    return bool(look(tx, db, ledgers, thorough=False, wall_ms=0).changed)
+
+
+def _unchanged(tx: Any, db: dict[str, Any], ledgers: str, folder: str, mtime_ns: int) -> bool:
+    """Whether a folder is as remembered, and so is its newest segment."""
+    remembered = tx.get(FOLDER_KEY + segment_key(folder), db=db["meta"])
+    if remembered is None or U64.unpack_from(remembered)[0] != mtime_ns:
+        return False
+    name = remembered[8:]
+    raw = tx.get(name, db=db["segment"])
+    try:
+        found = os.stat(os.path.join(os.fsencode(ledgers), name))
+    except OSError:
+        return False
+    return raw is not None and not differs(
+        unpack_segment(raw), SegmentFile(name.decode("utf-8", "surrogateescape"), found.st_size, found.st_mtime_ns)
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 from zlib import crc32
@@ -28,15 +29,18 @@ from tagfs.index.blocks import (
     Row,
     attr_at,
     fwd_at,
+    has_name,
     name_at,
     names_of,
     row_at,
 )
 from tagfs.index.env import Index
-from tagfs.index.schema import POST_KEY, TERM_HEAD, U16, U32, U64, termkey, termkey_prefix
+from tagfs.index.schema import LONGEST_KEY, POST_KEY, TERM_HEAD, U16, U32, U64, termkey, termkey_prefix
 from tagfs.tag import split_tag
 from tagfs.term import ALL_TERM, FROM, TAG, TermKey
+from tagfs.value import value_of_key
 
+HOT_NAMES_KEPT = 64
 FEW_HOLDERS = 64
 """Up to so many holders of a name are looked at one by one."""
 
@@ -47,6 +51,7 @@ class View:
     def __init__(self, index: Index, tx: Any, learned: dict[bytes, int] | None = None) -> None:
         """`learned`: where a writer keeps term numbers by `termkey`, since its new ones may yet be dropped."""
         self.tx = tx
+        self.index = index
         self.db = index.db
         self.known = index.term_numbers
         self.learned = self.known if learned is None else learned
@@ -96,7 +101,7 @@ class View:
             if not at.startswith(prefix) or (below is not None and at[len(prefix) :] >= below):
                 return
             number = U32.unpack(cursor.value())[0]
-            value = self.term_text(number)[2]
+            value = value_of_key(at[len(prefix) :]) if len(at) <= LONGEST_KEY else self.term_text(number)[2]
             if value is not None:
                 yield value, number
             found = cursor.next()
@@ -221,9 +226,21 @@ class View:
             found = cursor.next()
         return out
 
+    def term_chunks(self, term: int) -> Iterator[tuple[int, BitMap]]:
+        """(high, files) of all blocks of a term, in one walk."""
+        prefix = U32.pack(term)
+        cursor = self.tx.cursor(self.db["post"])
+        found = cursor.set_range(prefix)
+        while found:
+            key, value = cursor.item()
+            if key[:4] != prefix:
+                return
+            yield U16.unpack_from(key, 4)[0], BitMap.deserialize(value)
+            found = cursor.next()
+
     def posting(self, term: int) -> BitMap:
         """All files of a term."""
-        return BitMap.union(BitMap(), *(BitMap.deserialize(v) for _, v in self._prefixed("post", U32.pack(term))))
+        return BitMap.union(BitMap(), *(chunk for _, chunk in self.term_chunks(term)))
 
     def filter(self, bitmap: BitMap, attribute: str, low: int, high: int) -> BitMap:
         """The files whose `size_bytes`, `modified_ns` or `added_ms` lies within [low, high]."""
@@ -381,7 +398,7 @@ class View:
         return BitMap([o for _, o in self.holders(raw) if self._has_name(o, raw)])
 
     def _has_name(self, ordinal: int, raw: bytes) -> bool:
-        return name_at(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal) == raw
+        return has_name(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal, raw)
 
     def names_beginning(self, prefix: str) -> BitMap:
         """The living files whose name begins with `prefix`: a walk over all names, 25 MB for a million."""
@@ -421,25 +438,41 @@ class View:
         return self._lookup_hot(check, name, result)
 
     def _lookup_hot(self, check: bytes, name: bytes, result: BitMap) -> int | None:
+        ordinals, holders = self._hot_holders(check)
+        candidates = holders & result
+        if not candidates:
+            return None
+        if len(candidates) <= FEW_HOLDERS:
+            held = [(row.born_when, row.guid, o) for o, row in self.rows(candidates) if self._has_name(o, name)]
+            return min(held)[2] if held else None
+        for ordinal in ordinals:
+            if ordinal in candidates and self._has_name(ordinal, name):
+                return ordinal
+        return None
+
+    def _hot_holders(self, check: bytes) -> tuple[array[int], BitMap]:
+        """The files under a checksum of a name, the first made first; kept while the index stays as it is."""
+        now = self.tx.id()
+        known = self.index.hot_names.get(check)
+        if known is not None and known[0] == now:
+            return known[1], known[2]
         cursor = self.tx.cursor(self.db["byname"])
         buffer = bytes(cursor.getmulti([check[:2]], dupdata=True, dupfixed_bytes=14, keyfixed=True))
-        # Each item is key 2, checksum 2, when 8, ordinal 4; take the ordinals out in strides.
+        # Each item is key 2, checksum 2, when 8, ordinal 4. Those of a checksum stand together;
+        # other checksums of the same key before and after them.
+        first, last = _stretch(buffer, check[2:])
+        buffer = buffer[first * 16 : last * 16]
         raw = bytearray(len(buffer) // 4)
         for byte in range(4):
             raw[byte::4] = buffer[12 + byte :: 16]
         ordinals = array("I", raw)
         if sys.byteorder == "little":
             ordinals.byteswap()
-        candidates = BitMap(ordinals) & result
-        if not candidates:
-            return None
-        if len(candidates) <= FEW_HOLDERS:
-            held = [(row.born_when, row.guid, o) for o, row in self.rows(candidates) if self._has_name(o, name)]
-            return min(held)[2] if held else None
-        for i, ordinal in enumerate(ordinals):
-            if ordinal in candidates and buffer[i * 16 + 2 : i * 16 + 4] == check[2:] and self._has_name(ordinal, name):
-                return ordinal
-        return None
+        holders = BitMap(ordinals)
+        if len(self.index.hot_names) >= HOT_NAMES_KEPT:
+            self.index.hot_names.clear()
+        self.index.hot_names[check] = (now, ordinals, holders)
+        return ordinals, holders
 
     # -- content
 
@@ -478,18 +511,15 @@ class View:
         while at < total:
             number = ordinals[at] // FWD
             raw = get(U32.pack(number), db=fwd_db)
-            first, stop = number * FWD, (number + 1) * FWD
-            if raw is None:
-                while at < total and ordinals[at] < stop:
-                    at += 1
-                continue
-            block = FwdBlock(raw)
-            offsets, terms = block.offsets, block.terms
-            keep = parts["H" if terms.format == "H" else "I"]
-            while at < total and (ordinal := ordinals[at]) < stop:
-                k = ordinal - first
-                keep.append(terms[offsets[k] : offsets[k + 1]])
-                at += 1
+            first = number * FWD
+            end = bisect_left(ordinals, first + FWD, at)
+            if raw is not None:
+                block = FwdBlock(raw)
+                offsets, terms = block.offsets, block.terms
+                keep = parts["H" if terms.format == "H" else "I"]
+                for ordinal in ordinals[at:end]:
+                    keep.append(terms[offsets[ordinal - first] : offsets[ordinal - first + 1]])
+            at = end
         for code, slices in parts.items():
             if slices:
                 counts.update(memoryview(b"".join(slices)).cast(code))
@@ -504,3 +534,20 @@ class View:
         """One more than the highest ordinal given."""
         raw = self.tx.get(b"next_ordinal", db=self.db["meta"])
         return U64.unpack(raw)[0] if raw is not None else 0
+
+
+def _stretch(buffer: bytes, check: bytes) -> tuple[int, int]:
+    """Which 16-byte items of a sorted buffer have `check` in their bytes 2 and 3: first, and one past the last."""
+    total = len(buffer) // 16
+    ends = []
+    for after in (False, True):
+        low, high = 0, total
+        while low < high:
+            middle = (low + high) // 2
+            found = buffer[middle * 16 + 2 : middle * 16 + 4]
+            if found < check or (after and found == check):
+                low = middle + 1
+            else:
+                high = middle
+        ends.append(low)
+    return ends[0], ends[1]

@@ -8,13 +8,14 @@ a leaf costs 14 bytes more.
 
 | sub-db   | key                          | value                                                    |
 |----------|------------------------------|----------------------------------------------------------|
-| meta     | text                         | format, counters, clock, open segment                    |
+| meta     | text                         | format, counters, clock, open segment; "folder:" ledger  |
+|          |                              | folder: its mtime and newest segment when last read      |
 | node     | u16 number                   | node GUID, or the 8 hex digits where no more is known    |
 | guid     | first 2 bytes of a GUID      | DUPFIXED 10: next 6 bytes, u32 ordinal                   |
 | rows     | u32 ordinal // 68            | 68 x 60: see `blocks.ROW`                                |
-| names    | u32 ordinal // 128           | 128 names joined by "/" (which no name contains)         |
+| names    | u32 ordinal // 512           | 512 names joined by "/" (which no name contains)         |
 | attrs    | u32 ordinal // 170           | 170 x 24: see `blocks.ATTR`                              |
-| fwd      | u32 ordinal // 256           | the term numbers of 256 files: own tags and `from`       |
+| fwd      | u32 ordinal // 512           | the term numbers of 512 files: own tags and `from`       |
 | merge    | u32 ordinal                  | what the join needs beyond rows, names, attrs and fwd    |
 | byname   | first 2 bytes of CRC-32      | DUPFIXED 14: next 2 bytes, birth when u64, u32 ordinal:  |
 |          |                              | the first made comes first                               |
@@ -81,8 +82,10 @@ TERM_HEAD = struct.Struct(">BBIQ")
 CLOCK_KEY = b"clock"  # in meta: the newest `when` this node gave, u64
 OPEN_SEGMENT_KEY = b"open_segment"  # in meta: boot id, blank, name of the segment begun in that boot
 
+FOLDER_KEY = b"folder:"  # in meta, before a ledger folder: its mtime u64, name of its newest segment
+
 CHANGES_KEPT = 1000
-_LONGEST_KEY = 440  # LMDB takes 511 bytes; the rest is room for a digest
+LONGEST_KEY = 440  # LMDB takes 511 bytes; the rest is room for a digest
 
 
 def termkey_prefix(kind: int, key: str) -> bytes:
@@ -99,8 +102,8 @@ def termkey(kind: int, key: str, value: str | None) -> bytes:
         whole = b"p" + bytes((kind,)) + key.encode("utf-8")
     else:
         whole = termkey_prefix(kind, key) + value_key(value)
-    if len(whole) <= _LONGEST_KEY:
+    if len(whole) <= LONGEST_KEY:
         return whole
     from hashlib import blake2b
 
-    return whole[:_LONGEST_KEY] + blake2b(whole, digest_size=16).digest()
+    return whole[:LONGEST_KEY] + blake2b(whole, digest_size=16).digest()

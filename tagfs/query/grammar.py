@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 from tagfs.errors import BadTag, QueryError
@@ -83,6 +84,7 @@ class Slot(NamedTuple):
         return without(tree) if self.excluded else tree
 
 
+@lru_cache(maxsize=256)  # trees are never altered, and who asks once asks again
 def parse_query(text: str, max_bytes: int | None = MAX_QUERY_BYTES) -> Tree:
     """The tree of a query in the slot grammar. Raises `QueryError`.
 

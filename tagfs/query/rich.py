@@ -21,6 +21,7 @@ Rules it lives by:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 from tagfs.errors import QueryError
@@ -42,6 +43,7 @@ class _Token(NamedTuple):
     places: Sequence[int] = ()
 
 
+@lru_cache(maxsize=256)  # trees are never altered, and who asks once asks again
 def parse_rich(text: str) -> Tree:
     """The tree of a query as people type it. Raises `QueryError`."""
     check_text(text)

@@ -11,7 +11,7 @@ Bitmaps that `Postings` gives, and those yielded here, may be shared: nobody cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -33,6 +33,10 @@ class Postings(Protocol):
         """The blocks in which a term has files, ascending."""
         ...
 
+    def term_chunks(self, term: int) -> Iterator[tuple[int, BitMap]]:
+        """(block, files) for each block in which a term has files, ascending."""
+        ...
+
     def filter(self, bitmap: BitMap, attribute: str, low: int, high: int) -> BitMap:
         """Those files of `bitmap` whose attribute lies between `low` and `high`, both within.
 
@@ -44,6 +48,14 @@ class Postings(Protocol):
 def chunks(plan: Plan, postings: Postings) -> Iterator[BitMap]:
     """The files of a plan, block by block, ascending; no block is empty."""
     root = plan.root
+    if isinstance(root, AllOf) and isinstance(root.parts[0], Term):
+        # The usual question. One walk over the blocks of its rarest term, which settle most of it.
+        rest = root.parts[1:]
+        for high, left in postings.term_chunks(root.parts[0].term):
+            found = _narrow(left, rest, root.without, postings, high)
+            if found:
+                yield found
+        return
     for high in _highs(root, postings):
         found = _run(root, postings, high, None)
         if found:
@@ -105,19 +117,8 @@ def _run(step: Step, postings: Postings, high: int, within: BitMap | None) -> Bi
         found = postings.chunk(step.term, high)
         return found if within is None or found is None else found & within
     if isinstance(step, AllOf):
-        left = within
-        for part in step.parts:
-            left = _run(part, postings, high, left)
-            if not left:
-                return None
-        assert left is not None  # there is always a part
-        for part in step.without:
-            found = _run(part, postings, high, left)
-            if found:
-                left = left - found
-                if not left:
-                    return None
-        return left
+        first = _run(step.parts[0], postings, high, within)
+        return _narrow(first, step.parts[1:], step.without, postings, high) if first else None
     if isinstance(step, AnyOf):
         many = [found for term in step.terms if (found := postings.chunk(term, high))]
         many += [found for part in step.parts if (found := _run(part, postings, high, within))]
@@ -130,6 +131,32 @@ def _run(step: Step, postings: Postings, high: int, within: BitMap | None) -> Bi
         return postings.filter(found, step.attribute, step.low, step.high) if found else None
     assert isinstance(step, Fixed)
     return step.bitmap & (BitMap(range(high << BLOCK_BITS, (high + 1) << BLOCK_BITS)) if within is None else within)
+
+
+def _narrow(
+    left: BitMap, parts: Sequence[Step], without: Sequence[Step], postings: Postings, high: int
+) -> BitMap | None:
+    """The files of `left`, all of one block, that are in all parts and in none of `without`."""
+    for part in parts:
+        if isinstance(part, Term):
+            found = postings.chunk(part.term, high)
+            if found is None:
+                return None
+            left = left & found
+        else:
+            within = _run(part, postings, high, left)
+            if within is None:
+                return None
+            left = within
+        if not left:
+            return None
+    for part in without:
+        found = _run(part, postings, high, left)
+        if found:
+            left = left - found
+            if not left:
+                return None
+    return left
 
 
 def _holds(step: Step, postings: Postings, ordinal: int) -> bool:

@@ -128,7 +128,7 @@ _FILE_MARK = b'"file":"'
 
 
 def facts_about(store: Store, view: View, guids: Collection[str]) -> dict[str, list[Fact]]:
-    """Every fact about these files that any ledger has, oldest first, in one pass over the segments that speak of them."""
+    """Every fact about these files that any ledger has, oldest first, in one pass over the segments that have some."""
     ordinals = BitMap([o for o in map(view.ordinal, guids) if o is not None])
     facts: dict[str, dict[bytes, Fact]] = {guid: {} for guid in guids}
     raw_guids = {guid.encode() for guid in guids}

@@ -283,7 +283,8 @@ def imply(store: Store, name: str, implied: Sequence[str], *, remove: bool = Fal
                 raise BadRequest(f"{lower!r} cannot imply itself")
             if upper in view.matching_tags(lower):
                 raise BadRequest(
-                    f"{upper!r} already implies {lower!r}; both ways round they would be one tag (lyts tags merge {upper} {lower})"
+                    f"{upper!r} already implies {lower!r}; both ways round they would be one tag "
+                    f"(lyts tags merge {upper} {lower})"
                 )
         new = [t for t in uppers if t not in there]
         if new:
@@ -316,7 +317,8 @@ def alias(store: Store, other: str, name: str | None) -> str | None:
             return None
         if files_with(view, other):
             raise BadRequest(
-                f"{files_with(view, other)} files have the tag {other!r} itself. To make the two one: lyts tags merge {other} {name}"
+                f"{files_with(view, other)} files have the tag {other!r} itself. "
+                f"To make the two one: lyts tags merge {other} {name}"
             )
         change.about_tag(other, alias=[target])
         return change.action

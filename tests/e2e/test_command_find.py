@@ -70,7 +70,6 @@ def test_sorting(music: Lyts) -> None:
     assert music.quick("find", "--sort", "size").lines[:2] == ["Cover.jpg", "Track 10.flac"]
     assert music.quick("find", "--sort", "added").lines == music.quick("find", "--reverse").lines
     assert music.quick("find", "--sort", "ext", "--limit", "2").lines == ["Track 10.flac", "Cover.jpg"]
-    os.utime(music.files / "late.txt", (1, 1)) if (music.files / "late.txt").exists() else None
     old = music.file("old.txt")
     os.utime(old, (1, 1))
     music.quick("add", old)
@@ -192,7 +191,7 @@ def test_tags_and_their_numbers(music: Lyts) -> None:
 
 def test_tag_that_is_called_like_a_command_is_reached_behind_two_dashes(music: Lyts) -> None:
     music.quick("tag", "rename,rm", "Talk.mp3")
-    assert music.quick("tags", "--", "rename").lines == ["2  mp3", "1  rename", "1  rm", "1  voice"]
+    assert music.quick("tags", "--", "rename").lines == ["1  mp3", "1  rename", "1  rm", "1  voice"]
     music.quick("tags", "rename", "rename", "merge")
     assert music.names("--", "merge") == ["Talk.mp3"]
 
@@ -243,9 +242,8 @@ def test_piped_names_are_one_line_each_and_zero_gives_them_as_they_are(lyts: Lyt
 
 def test_messages_about_hostile_names_are_harmless_everywhere(lyts: Lyts) -> None:
     name = "\x1b[31m\u202ered\nline"
-    lyts.file(name, "x")
-    lyts.file("other/" + name, "y")
-    lyts.quick("add", str(lyts.files))
+    for path in (lyts.file(name, "x"), lyts.file("other/" + name, "y")):
+        lyts.quick("add", "--move", path)
     for words in (
         ("tag", "t", name + "?"),
         ("tag", "t", name),

@@ -8,13 +8,14 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from tagfs.face import Face, face_of
-from tagfs.fact import Fact, Purge
+from tagfs.fact import Fact, Purge, parse_time_ns
 from tagfs.merge import FileState, deciding_facts, join
 from tests.support.facts import (
     FILES,
     HASHES,
     NODE_GUID,
     NODES,
+    TIMES,
     arbitrary_facts,
     content,
     expected_face,
@@ -98,6 +99,7 @@ def test_a_face_is_what_the_paper_says(facts: list[Fact], viewer: str) -> None:
     state = join(GUID, facts)
     face = face_of(state, viewer, NODES)
     wanted = expected_face(facts, NODES)
+    assert (face.born_when, face.data, face.from_folder) == wanted.birth
     assert face.name == wanted.name
     assert list(face.tags) == wanted.tags
     assert face.notes == wanted.notes
@@ -105,6 +107,7 @@ def test_a_face_is_what_the_paper_says(facts: list[Fact], viewer: str) -> None:
     assert sorted(c.sha256 for _, c in state.content_heads()) == wanted.heads
     assert face.conflict == (len(wanted.heads) > 1)
     assert (face.sha256 in wanted.heads) if wanted.heads else face.sha256 == ""
+    assert {face.mtime_ns} == (wanted.times_ns or {0})
     assert face.holds == wanted.holds
     assert face.unknown_to == wanted.unknown_to
     assert face.trashed == wanted.trashed
@@ -180,6 +183,27 @@ def test_going_back_to_earlier_bytes_is_a_chain_too() -> None:
     said(NODES[0], content=content(HASHES[1], was=HASHES[0]))
     said(NODES[0], content=content(HASHES[0], was=HASHES[1]))
     assert (said.face().sha256, said.face().conflict) == (HASHES[0], False)
+
+
+def test_bytes_one_went_back_to_can_be_replaced_again() -> None:
+    said = Said()
+    for after, before in ((1, 0), (0, 1), (2, 0)):
+        said(NODES[0], content=content(HASHES[after], was=HASHES[before]))
+    assert (said.face().sha256, said.face().conflict) == (HASHES[2], False)
+
+
+def test_the_older_of_two_births_counts() -> None:
+    said = Said()
+    said(NODES[1], made=made(GUID, "forged.exe"))
+    assert said.face().name == "song.flac"
+
+
+def test_a_time_set_by_hand_holds_until_the_next_edit() -> None:
+    said = Said()
+    said(NODES[0], modified=TIMES[2])
+    assert said.face().mtime_ns == parse_time_ns(TIMES[2])
+    said(NODES[1], content=content(HASHES[1], modified=TIMES[1], was=HASHES[0]))
+    assert said.face().mtime_ns == parse_time_ns(TIMES[1])
 
 
 def test_the_same_edit_on_two_nodes_is_no_conflict() -> None:

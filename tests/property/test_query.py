@@ -170,6 +170,9 @@ class Library:
     def highs(self, term: int) -> list[int]:
         return sorted(self.posts.get(term, {}))
 
+    def term_chunks(self, term: int) -> Iterator[tuple[int, BitMap]]:
+        yield from sorted(self.posts.get(term, {}).items())
+
     def filter(self, bitmap: BitMap, attribute: str, low: int, high: int) -> BitMap:
         assert len({ordinal >> 16 for ordinal in bitmap}) == 1
         return BitMap(n for n in bitmap if low <= getattr(self.files[n], attribute) <= high)

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from tagfs.fact import Content, Fact, Made, Purge, encode_fact, parse_fact
+from tagfs.fact import Content, Fact, Made, Purge, encode_fact, parse_fact, parse_time_ns
 from tagfs.slug import data_path
-from tagfs.stamp import make_stamp
+from tagfs.stamp import make_stamp, when_of
 
 NODES = [
     "1a2b3c4d-0001-4000-8000-000000000001",
@@ -188,8 +188,6 @@ class Writer:
 
 
 def _number(at: str) -> int:
-    from tagfs.stamp import when_of
-
     return when_of(at) - (BASE_MS << 16)
 
 
@@ -271,11 +269,13 @@ def _last(stated: Iterable[tuple[str, Any]]) -> Any:
 class Expected:
     """The parts of a face that the model speaks of."""
 
+    birth: tuple[int, str, str | None]
     name: str
     tags: list[str]
     notes: str
     mode: int
     heads: list[str]
+    times_ns: set[int]
     born: bool
     purged: bool
     trashed: bool
@@ -308,14 +308,23 @@ def expected_face(facts: Collection[Fact], nodes: Collection[str]) -> Expected:
         for at, one in contents
         if not any(later > at and two.was == one.sha256 for later, two in contents)
     ]
+    touched_at, touched = max(stated("modified"), default=("", ""), key=lambda one: (one[0], one[1]))
+    # The modification time is that of the newest bytes, unless it was set after them; bytes
+    # stated again at another moment may carry another time.
+    newest_at, newest = max(
+        ((at, one) for at, one in contents if (at, one.sha256) in heads), default=("", None), key=lambda one: one[0]
+    )
+    times = {touched if touched_at > newest_at else newest.modified} if newest is not None else set()
     trashed_at = max((at for at, _ in stated("trash")), default="")
     later_life = [at for at, _ in stated("tag") + stated("content") if at > trashed_at]
     return Expected(
+        birth=(when_of(births[0][0]), birth.data, birth.from_) if birth is not None else (0, "", None),
         name=_last(stated("name")) or (birth.name if birth is not None else ""),
         tags=sorted({tag for at, tags in stated("tag") for tag in tags if not _untagged(tag, at, facts)}),
         notes=_last(stated("notes")) or "",
         mode=0o644 if not stated("mode") else _last(stated("mode")),
         heads=sorted({sha for _, sha in heads}),
+        times_ns={parse_time_ns(time) or 0 for time in times},
         born=birth is not None,
         purged=any(_covers(purge, facts, [one for _, one in contents]) for purge in purges),
         trashed=_last(stated("trash")) is True and not later_life,

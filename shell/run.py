@@ -118,9 +118,8 @@ def _about_output(exc: OSError) -> bool:
 
 
 def _sentence(exc: LytsError) -> str:
-    from tagfs.errors import BadRequest
-
-    if isinstance(exc, BadRequest) and type(exc).__name__ == "Ambiguous":
+    # Of a class that only a module that is not always loaded knows; its own text would not be harmless.
+    if type(exc).__name__ == "Ambiguous":
         from shell.targets import ambiguous_text
 
         return ambiguous_text(exc)

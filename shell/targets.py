@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shell.words import joined
-from tagfs.errors import BadRequest, LytsError, NothingMatched
+from tagfs.errors import BadRequest, NothingMatched
 
 if TYPE_CHECKING:
     from shell.app import App
@@ -98,7 +98,7 @@ def json_option(function: F) -> F:
 # -- picking -------------------------------------------------------------------
 
 
-def pick(app: App, targets: Sequence[str], query: str | None, *, in_trash: bool = False) -> list[Picked]:
+def pick(app: App, targets: Sequence[str], query: str | None) -> list[Picked]:
     """The files meant. Raises `NothingMatched` where there are none, and what `select.pick` raises."""
     from tagfs.verbs import select
 
@@ -110,32 +110,49 @@ def pick(app: App, targets: Sequence[str], query: str | None, *, in_trash: bool 
         None if query is None else query_of(app, [query]),
         cwd=current_folder(),
         clock=app.clock(),
-        choose=(lambda question: choose(app, question)) if app.output.can_ask() else None,
-        in_trash=in_trash,
+        choose=_chooser(app),
     )
     if not found:
         raise NothingMatched("no file matches")
     return found
 
 
+def pick_in_trash(app: App, targets: Sequence[str]) -> list[Picked]:
+    """The removed files meant. Raises `NothingMatched`, `Ambiguous`."""
+    from tagfs.verbs import select
+
+    try:
+        return select.pick(
+            app.store, targets, None, cwd=current_folder(), clock=app.clock(), choose=_chooser(app), in_trash=True
+        )
+    except select.NoSuchFile as exc:
+        raise NothingMatched(f"no file in the trash is called {exc.target!r}") from None
+    except select.NotInLibrary as exc:
+        raise NothingMatched(f"{exc.path} is not in the trash") from None
+
+
 def pick_one(app: App, target: str, *, also_trash: bool = False) -> Picked:
     """The one file meant. `also_trash`: a removed one where no other answers to the name."""
+    from tagfs.verbs import select
+
     try:
         found = pick(app, [target], None)
-    except LytsError as exc:
-        if not also_trash or not isinstance(exc, NothingMatched | BadRequest) or isinstance(exc, NothingChosen):
-            raise
-        if type(exc).__name__ not in ("NoSuchFile", "NotInLibrary"):
+    except (select.NoSuchFile, select.NotInLibrary) as exc:
+        if not also_trash:
             raise
         try:
-            found = pick(app, [target], None, in_trash=True)
-        except (NothingMatched, BadRequest) as other:
-            if isinstance(other, NothingChosen) or type(other).__name__ == "Ambiguous":
-                raise
-            raise exc from None  # the first says more: living files are what people mean
+            found = pick_in_trash(app, [target])
+        except NothingMatched as other:
+            # Living files are what people mean: that there is none says more.
+            raise (other if isinstance(other, NothingChosen) else exc) from None
     if len(found) > 1:
         raise BadRequest("one file only, please: this cannot be done to several at once")
     return found[0]
+
+
+def _chooser(app: App) -> Callable[[Ambiguous], list[str]] | None:
+    """Who is asked which file was meant; nobody where there is no terminal."""
+    return (lambda question: choose(app, question)) if app.output.can_ask() else None
 
 
 def current_folder() -> str:

@@ -45,52 +45,38 @@ def command(
         return _file_log(app, target, most, ids, as_json)
     entries, more = app.store.read(lambda view: _entries(view, most))
     if as_json:
-        app.output.json(entries)
+        app.output.json(entry for _, entry in entries)
         return EXIT_DONE
     rows = []
-    for entry in entries:
+    for at_ms, entry in entries:
         mark = " (undone)" if entry["undone"] else ""
         text = app.output.name(entry["what"] + mark)
-        rows.append([*([entry["action"]] if ids else []), date_text(entry["ms"]), app.output.name(entry["node"]), text])
+        rows.append([*([entry["action"]] if ids else []), date_text(at_ms), app.output.name(entry["node"]), text])
     app.output.out.lines(table(rows))
     if more:
         app.output.say(f"There is more: lyts log --limit {2 * (most or 0)}, or --all")
     return EXIT_DONE
 
 
-class _Entry(dict[str, Any]):
-    """An action as an object of `--json`; `ms` is for the listing, and no part of it."""
-
-    def __init__(self, ms: int, **values: Any) -> None:
-        super().__init__(values)
-        self.ms = ms
-
-    def __missing__(self, key: str) -> Any:
-        if key == "ms":
-            return self.ms
-        raise KeyError(key)
-
-
-def _entries(view: View, most: int | None) -> tuple[list[_Entry], bool]:
+def _entries(view: View, most: int | None) -> tuple[list[tuple[int, dict[str, Any]]], bool]:
+    """((milliseconds, object of `--json`) of each action, whether there are more)."""
     from shell.undoing import full_action_text
     from tagfs.verbs.history import actions
 
     out = []
     walk = actions(view)
     for action in islice(walk, most):
-        out.append(
-            _Entry(
-                action.at_ms,
-                action=action.action,
-                at=utc_text(action.at_ms * 1_000_000),
-                node=action.node,
-                what=full_action_text(view, action),
-                did=action.did,
-                files=action.files,
-                undoes=action.undoes,
-                undone=action.undone,
-            )
-        )
+        entry = {
+            "action": action.action,
+            "at": utc_text(action.at_ms * 1_000_000),
+            "node": action.node,
+            "what": full_action_text(view, action),
+            "did": action.did,
+            "files": action.files,
+            "undoes": action.undoes,
+            "undone": action.undone,
+        }
+        out.append((action.at_ms, entry))
     return out, next(walk, None) is not None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shell.command import Group, app_of
-from shell.targets import TARGET, dry_run_option, json_option, pick, some_names, yes_option
+from shell.targets import TARGET, dry_run_option, json_option, pick_in_trash, some_names, yes_option
 from shell.text import count_text, date_text, size_text, table, utc_text
 from tagfs.errors import EXIT_DONE, EXIT_NOTHING, EXIT_TROUBLE, BadRequest
 
@@ -99,7 +99,7 @@ def restore_files(ctx: click.Context, targets: tuple[str, ...], everything: bool
             output.say("The trash is empty.")
             return EXIT_NOTHING
     else:
-        found = [(one.guid, one.name) for one in pick(app, targets, None, in_trash=True)]
+        found = [(one.guid, one.name) for one in pick_in_trash(app, targets)]
     if dry_run:
         output.out.lines(output.name(name) for _, name in found)
         output.say(f"would bring back {count_text(len(found), 'file')}")
@@ -136,7 +136,7 @@ def empty_trash(ctx: click.Context, targets: tuple[str, ...], older_than: str | 
     age_ms = None if older_than is None else parse_age_ms(older_than)
     files: list[InTrash] = in_trash(app.store)
     if targets:
-        wanted = {one.guid for one in pick(app, targets, None, in_trash=True)}
+        wanted = {one.guid for one in pick_in_trash(app, targets)}
         files = [one for one in files if one.guid in wanted]
     if age_ms is not None:
         latest_ms = app.clock().now_ms - age_ms

@@ -22,7 +22,7 @@ from tagfs.glossary import Thing, subject_of, thing_facts
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
 from tagfs.index.positions import look, owner_of, segment_key
-from tagfs.index.schema import OPEN_SEGMENT_KEY, POST_KEY, U32, U64
+from tagfs.index.schema import FOLDER_KEY, OPEN_SEGMENT_KEY, POST_KEY, U32, U64
 from tagfs.ledger import prefix_crc, whole_lines
 from tagfs.merge import FileState, deciding_facts
 from tagfs.stamp import when_of

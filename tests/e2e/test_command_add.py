@@ -298,9 +298,9 @@ def test_two_at_once_take_every_file_in_once(lyts: Lyts) -> None:
     lyts.quick("init")
     for number in range(40):
         lyts.file(f"{number:02}.txt", str(number))
+    pipe = subprocess.PIPE
     runs = [
-        subprocess.Popen([*START, "add", "."], env=lyts.env, cwd=lyts.files, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(3)
+        subprocess.Popen([*START, "add", "."], env=lyts.env, cwd=lyts.files, stdout=pipe, stderr=pipe) for _ in "123"
     ]
     for one in runs:
         _, err = one.communicate(timeout=120)

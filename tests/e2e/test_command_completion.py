@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tests.support.command import START, Lyts
 
 
 @pytest.fixture
-def lyts(tmp_path: Path) -> Iterator[Lyts]:
+def lyts(tmp_path: Path) -> Lyts:
     made = Lyts(tmp_path)
     for name, tags in (
         ("Blue Kitchen.flac", "music,jazz,flac,year=1959"),
@@ -21,12 +20,12 @@ def lyts(tmp_path: Path) -> Iterator[Lyts]:
         ("it's $5 & more.txt", "rock & roll"),
     ):
         made.quick("add", "--move", "-t", tags, made.file(name))
-    yield made
+    return made
 
 
 def fish(lyts: Lyts, line: str) -> list[str]:
     """What is offered at the end of a line, without the help beside it."""
-    word = "" if line.endswith(" ") else line.split(" ")[-1]
+    word = "" if line.endswith(" ") else line.rpartition(" ")[2]
     env = {"_LYTS_COMPLETE": "fish_complete", "COMP_WORDS": line, "COMP_CWORD": word}
     out = lyts(env=env).lines
     return [item.partition(",")[2].partition("\t")[0] for item in out if item.startswith("plain,")]
@@ -68,7 +67,7 @@ def bash(lyts: Lyts, *words: str) -> list[str]:
 )
 def test_what_is_offered(lyts: Lyts, line: str, offered: list[str]) -> None:
     found = fish(lyts, line)
-    head = line.split(" ")[-1]
+    head = line.rpartition(" ")[2]
     if offered and ("+" in head or "," in head or "=" in head):
         head = head.lstrip("'")
         cut = max(head.rfind(ch) for ch in "+,=-(") + 1

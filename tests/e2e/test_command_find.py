@@ -101,7 +101,7 @@ def test_sorting(music: Lyts) -> None:
         (["added=today"], ["Cover.jpg", "Talk.mp3", "Track 10.flac", "notes.txt", "track 2.mp3"]),
         (["./music"], ["Track 10.flac", "track 2.mp3"]),
     ],
-    ids=lambda value: " ".join(value),
+    ids=" ".join,
 )
 def test_words_of_the_command_line_make_one_query(music: Lyts, words: list[str], names: list[str]) -> None:
     assert music.names("--", *words) == sorted(names)
@@ -221,7 +221,8 @@ def test_hostile_names_are_harmless_on_a_terminal(lyts: Lyts) -> None:
     assert sorted(lyts.terminal("find", "--sort", "size").out.splitlines()) == shown
     long = lyts.terminal("--color", "never", "find", "--long").out
     assert all(name in long for name in shown)
-    for words in (("find", "--long"), ("log",), ("find", "--json"), ("trash",), ("show", *lyts.quick("find", "--ids").lines)):
+    ids = lyts.quick("find", "--ids").lines
+    for words in (("find", "--long"), ("log",), ("find", "--json"), ("trash",), ("show", *ids)):
         out = lyts.terminal("--color", "never", *words).out
         for harm in "\x1b\x07\u202e\u2066\u2069\x9b\u200b\u2028":
             assert harm not in out, (words, harm)

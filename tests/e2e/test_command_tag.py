@@ -36,7 +36,8 @@ def many(lyts: Lyts, count: int, tag: str = "x") -> None:
         other = "0" * 8 + "-0000-4000-8000-000000000000"
         guids = add_files(store, *(f"{number:05}.txt" for number in range(count)), tags=[tag])
         # Another device keeps the bytes: there are none to be missed here.
-        store.act(lambda change: [change.about_file(g, holds={other: True, change.node: False}) for g in guids] and None)
+        held = {other: True, str(store.node): False}
+        store.act(lambda change: [change.about_file(guid, holds=held) for guid in guids] and None)
 
 
 # -- tags --------------------------------------------------------------------------
@@ -277,6 +278,7 @@ def test_rm_restore_and_empty(songs: Lyts) -> None:
     assert not os.path.exists(path)
     assert songs.quick("trash", "empty", "--older-than", "0d", "--yes").out == "deleted 1 file for good, freed 6 B\n"
     assert songs.quick("trash").err == "The trash is empty.\n"
+    assert "no file in the trash is called" in songs.quick("trash", "restore", "b?.flac", code=1).err
 
 
 def test_rm_of_many_by_a_query_is_refused_without_a_terminal(lyts: Lyts) -> None:

@@ -38,7 +38,8 @@ def test_name_that_several_have_is_asked_about(covers: Lyts, answer: str, tagged
 
 
 def test_no_choice_is_no_change(covers: Lyts) -> None:
-    done = covers.terminal("rm", "cover.jpg", typed=[("Which?", "seven\n"), ("numbers from 1 to 3", "9\n"), ("Which?", "\n")])
+    typed = [("Which?", "seven\n"), ("numbers from 1 to 3", "9\n"), ("Which?", "\n")]
+    done = covers.terminal("rm", "cover.jpg", typed=typed)
     assert done.code == 1
     assert "no file was chosen; nothing was changed" in done.out
     assert len(covers.names()) == 3

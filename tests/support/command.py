@@ -149,7 +149,8 @@ class Lyts:
             os.close(fd)
             _, status = os.waitpid(pid, 0)
         assert not waiting, f"never saw {waiting[0][0]!r} in {seen!r}"
-        return Result(os.waitstatus_to_exitcode(status), seen.decode("utf-8", "surrogateescape").replace("\r\n", "\n"), "")
+        text = seen.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+        return Result(os.waitstatus_to_exitcode(status), text, "")
 
 
 def _expected(result: Result, code: int | None, words: Sequence[str | bytes]) -> Result:

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 
 from shell.output import read_numbers
 from shell.text import (
-    count_text, cut, date_text, harmless, listed, local_ms, one_line, size_text, table, utc_text, width,
-)  # fmt: skip
+    count_text,
+    cut,
+    date_text,
+    harmless,
+    listed,
+    local_ms,
+    one_line,
+    size_text,
+    table,
+    utc_text,
+    width,
+)
 from tagfs.bucket import utc_ms
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -43,11 +43,27 @@ def rows_of(view: View, ordinals: Sequence[int]) -> list[Row]:
     ascending = sorted(ordinals)
     guids = {ordinal: guid_of_bytes(row.guid) for ordinal, row in view.rows(ascending)}
     attrs = dict(view.attrs(ascending))
+    texts: dict[int, str | None] = {}
     return [
-        Row(guids[o], view.name(o), attrs[o].size_bytes, attrs[o].mtime_ns, view.tags(o))
+        Row(guids[o], view.name(o), attrs[o].size_bytes, attrs[o].mtime_ns, _tags(view, o, texts))
         for o in ordinals
         if o in guids
     ]
+
+
+def _tags(view: View, ordinal: int, texts: dict[int, str | None]) -> list[str]:
+    """`View.tags`, with the texts of terms kept from one file to the next: most files share theirs."""
+    from tagfs.term import TAG
+
+    tags = set()
+    for term in view.terms(ordinal):
+        if term not in texts:
+            kind, key, value = view.term_text(term)
+            texts[term] = view.canonical(key if value is None else f"{key}={value}") if kind == TAG else None
+        text = texts[term]
+        if text is not None:
+            tags.add(text)
+    return sorted(tags)
 
 
 def long_lines(output: Output, rows: Sequence[Row]) -> list[str]:

@@ -71,6 +71,8 @@ def attempt(
             wall_ms=place.wall_ms,
             thorough=place.thorough,
         )
+        if caught.lines:
+            applier.flush()  # so that the change's view sees what has just arrived
         behind = _behind_own_ledger(applier, place)
         clock = Clock(place.node[:8], _newest_given(applier, appender))
         clock.observe(applier.newest_when, place.wall_ms)

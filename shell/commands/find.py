@@ -199,29 +199,38 @@ def _ordered(app: App, query: str, sort: str | None, reverse: bool, limit: int |
         if sort is None and not reverse and limit is not None:
             return first(ready, view, limit)
         found = result(ready, view)
-        return found.to_array() if sort is None else [ordinal for _, ordinal in sorted(_KEYS[sort](view, found))]
+        if sort is None:
+            array = found.to_array()
+            return (array[::-1] if reverse else array)[:limit]
+        keys = _KEYS[sort](view, found)
+        if limit is None:
+            return [ordinal for _, ordinal in sorted(keys, reverse=reverse)]
+        from heapq import nlargest, nsmallest
 
-    ordinals = app.store.read(look)
-    if reverse:
-        ordinals = ordinals[::-1]
-    return ordinals if limit is None else ordinals[:limit]
+        return [ordinal for _, ordinal in (nlargest if reverse else nsmallest)(limit, keys)]
+
+    return app.store.read(look)
 
 
 def _by_name(view: View, found: BitMap) -> Iterator[tuple[Any, int]]:
     import re
 
     numbers = re.compile(r"[0-9]+")
+
+    def with_length(found: re.Match[str]) -> str:
+        # A number sorts by how many digits it has, then by them: "Track 2" before "Track 10".
+        digits = found.group().lstrip("0")
+        return f"0{chr(0x30 + len(digits))}{digits}"
+
     for ordinal, raw in zip(found, view.names(found), strict=True):
-        # "Track 2" before "Track 10", whatever the case.
-        name = raw.decode("utf-8", "replace")
-        yield (numbers.sub(lambda digits: digits.group().zfill(20), name.casefold()), name), ordinal
+        yield numbers.sub(with_length, raw.decode("utf-8", "replace").casefold()), ordinal
 
 
 def _by_ext(view: View, found: BitMap) -> Iterator[tuple[Any, int]]:
     from tagfs.face import extension
 
-    for key, ordinal in _by_name(view, found):
-        yield (extension(key[1]), *key), ordinal
+    for (key, ordinal), raw in zip(_by_name(view, found), view.names(found), strict=True):
+        yield (extension(raw.decode("utf-8", "replace")), key), ordinal
 
 
 _KEYS: dict[str, Callable[[View, BitMap], Iterator[tuple[Any, int]]]] = {

@@ -54,6 +54,7 @@ class View:
         self.index = index
         self.db = index.db
         self.known = index.term_numbers
+        self._has_rules: bool | None = None
         self.learned = self.known if learned is None else learned
 
     # -- terms
@@ -137,6 +138,11 @@ class View:
 
     def matching_tags(self, tag: str) -> list[str]:
         """Every tag whose files match a question for `tag`: itself, aliases, what implies it."""
+        if self._has_rules is None:
+            cursor = self.tx.cursor(self.db["match"])
+            self._has_rules = bool(cursor.set_range(b"m")) and cursor.key()[:1] == b"m"
+        if not self._has_rules:
+            return [tag]
         raw = self.tx.get(b"m" + tag.encode(), db=self.db["match"])
         return raw.decode().split("\0") if raw is not None else [tag]
 

@@ -101,6 +101,18 @@ def plan(tree: Tree, vocabulary: Vocabulary, clock: Clock, query: str = "") -> P
     return Plan(root, planner.uses_clock, planner.by_terms)
 
 
+# To look for one more term in the blocks costs about as much as to have so many files more.
+_FILES_A_TERM = 2000
+
+
+def _weight(step: Step) -> int:
+    """What it costs to begin with a step: its files, and its terms where they are many."""
+    if isinstance(step, AnyOf):
+        return step.files + _FILES_A_TERM * len(step.terms)
+    # An attribute looked at file by file comes last among equals: by then few are left.
+    return step.files + isinstance(step, Filtered)
+
+
 class _Rest(Step):
     """Everything but the files of `step`: no step of a plan, only what `Not` is until it is joined."""
 
@@ -171,8 +183,7 @@ class Planner:
             kept.append(self.everything)
         if len(kept) == 1 and not removed:
             return kept[0]
-        # An attribute looked at file by file comes last among equals: by then few are left.
-        kept.sort(key=lambda step: (step.files, not isinstance(step, Term)))
+        kept.sort(key=_weight)
         return AllOf(tuple(kept), tuple(removed))
 
     def any_of(self, terms: Iterable[int]) -> Step:
@@ -268,6 +279,11 @@ class Planner:
 
     def tag(self, leaf: Tag) -> Step:
         tags = self.vocabulary.matching_tags(leaf.tag)
+        if len(tags) == 1:  # the usual case, and the quick one
+            number = self.vocabulary.term(TAG, *split_tag(tags[0]))
+            files = self.vocabulary.count(number) if number is not None else 0
+            if number is not None and files:
+                return Term(number, files)
         terms = []
         for tag in tags:
             number = self.vocabulary.term(TAG, *split_tag(tag))

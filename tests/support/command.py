@@ -102,7 +102,7 @@ class Lyts:
         finally:
             sys.stdin = stdin
             os.chdir(before)
-        out, err = (s.buffer.getvalue().decode("utf-8", "surrogateescape") for s in streams)  # type: ignore[attr-defined]
+        out, err = (s.buffer.getvalue().decode("utf-8", "surrogateescape") for s in streams)
         return _expected(Result(found, out, err), code, words)
 
     def json(self, *words: str, code: int | None = 0) -> list[dict[str, Any]]:

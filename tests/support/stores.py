@@ -21,9 +21,9 @@ from tagfs.face import face_of, terms_of
 from tagfs.fact import Content, Fact, Made, Purge, encode_fact, time_text
 from tagfs.glossary import Thing
 from tagfs.guid import bytes_of_guid, new_guid
-from tagfs.index.apply import Applier
 from tagfs.index.blocks import LISTED, PLAIN
 from tagfs.index.codec import unpack_state
+from tagfs.index.numbers import Numbers
 from tagfs.index.read import View
 from tagfs.index.schema import U32
 from tagfs.slug import data_path
@@ -301,7 +301,7 @@ def states(store: Store) -> dict[str, dict[str, Any]]:
 def _all_states(store: Store, view: View) -> Iterable[tuple[int, Any]]:
     index = store._index
     assert index is not None
-    numbers = Applier(index, view.tx, store.node)
+    numbers = Numbers(index, view.tx)
     for ordinal in range(view.ordinal_total()):
         row = view.row(ordinal)
         if row is not None and any(row.guid):  # a number that was given in vain has no row

@@ -18,7 +18,8 @@ from tagfs.errors import BadRequest, NothingMatched
 if TYPE_CHECKING:
     from shell.app import App
     from tagfs.index.read import View
-    from tagfs.verbs.select import Ambiguous, Picked
+    from tagfs.verbs.picks import Picked, Picks
+    from tagfs.verbs.select import Ambiguous
 
     _Type = click.ParamType[Any]
 else:
@@ -98,7 +99,7 @@ def json_option(function: F) -> F:
 # -- picking -------------------------------------------------------------------
 
 
-def pick(app: App, targets: Sequence[str], query: str | None) -> list[Picked]:
+def pick(app: App, targets: Sequence[str], query: str | None) -> Picks:
     """The files meant. Raises `NothingMatched` where there are none, and what `select.pick` raises."""
     from tagfs.verbs import select
 
@@ -117,7 +118,7 @@ def pick(app: App, targets: Sequence[str], query: str | None) -> list[Picked]:
     return found
 
 
-def pick_in_trash(app: App, targets: Sequence[str]) -> list[Picked]:
+def pick_in_trash(app: App, targets: Sequence[str]) -> Picks:
     """The removed files meant. Raises `NothingMatched`, `Ambiguous`."""
     from tagfs.verbs import select
 

@@ -84,9 +84,9 @@ def take(source: str, into: str, progress: Callable[[int], None] | None = None, 
         linked = link and before.st_nlink == 1 and _linked(source, into, before)
         try:
             if linked:
-                sha256, size, reflinked = _hash(fd, progress), before.st_size, False
+                sha256, size, reflinked = _hash(fd, progress, before.st_size), before.st_size, False
             else:
-                sha256, size, reflinked = _copy(fd, into, progress)
+                sha256, size, reflinked = _copy(fd, into, progress, before.st_size)
             after = os.fstat(fd)
             same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
             if not same or (size != after.st_size and not reflinked):
@@ -146,10 +146,11 @@ def _linked(source: str, into: str, before: os.stat_result) -> bool:
     return True
 
 
-def _hash(fd: int, progress: Callable[[int], None] | None) -> str:
+def _hash(fd: int, progress: Callable[[int], None] | None, expected_bytes: int | None = None) -> str:
+    """SHA-256 of an open file. One that grows as fast as it is read is left once it is longer than expected."""
     digest = hashlib.sha256()
     at = 0
-    while piece := os.pread(fd, PIECE_BYTES, at):
+    while (expected_bytes is None or at <= expected_bytes) and (piece := os.pread(fd, PIECE_BYTES, at)):
         digest.update(piece)
         at += len(piece)
         if progress is not None:
@@ -157,7 +158,7 @@ def _hash(fd: int, progress: Callable[[int], None] | None) -> str:
     return digest.hexdigest()
 
 
-def _copy(fd: int, into: str, progress: Callable[[int], None] | None) -> tuple[str, int, bool]:
+def _copy(fd: int, into: str, progress: Callable[[int], None] | None, expected_bytes: int) -> tuple[str, int, bool]:
     try:
         out = os.open(into, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -169,7 +170,7 @@ def _copy(fd: int, into: str, progress: Callable[[int], None] | None) -> tuple[s
                 return _hash(out, progress), os.fstat(out).st_size, True
             digest = hashlib.sha256()
             size = 0
-            while piece := os.read(fd, PIECE_BYTES):
+            while size <= expected_bytes and (piece := os.read(fd, PIECE_BYTES)):
                 digest.update(piece)
                 view = memoryview(piece)
                 while view:

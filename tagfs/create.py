@@ -13,7 +13,7 @@ from tagfs.change import Change
 from tagfs.errors import BadRequest, DiskFull, StoreError
 from tagfs.glossary import NODE_THING
 from tagfs.guid import new_guid
-from tagfs.layout import CACHE_TAG, FORMAT, Layout, StoreInfo, write_info
+from tagfs.layout import CACHE_TAG, FORMAT, Layout, StoreInfo, make_folder, write_info, write_private
 from tagfs.store import Machine, Store
 
 
@@ -49,14 +49,13 @@ def create_store(
             raise BadRequest(
                 f"{layout.root} is not empty and is no lyts store; choose another folder with --store or LYTS_STORE"
             )
-        os.makedirs(layout.root, mode=0o700, exist_ok=True)
+        make_folder(layout.root)
         os.chmod(layout.root, 0o700)
         for folder in (layout.ledgers, layout.sets, layout.scratch, layout.keep):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-        os.makedirs(layout.data(folder_name, ""), mode=0o700, exist_ok=True)
-        os.makedirs(os.path.join(layout.ledgers, folder_name), mode=0o700, exist_ok=True)
-        with open(os.path.join(layout.scratch, "CACHEDIR.TAG"), "wb") as file:
-            file.write(CACHE_TAG)
+            make_folder(folder)
+        make_folder(layout.data(folder_name, ""))
+        make_folder(os.path.join(layout.ledgers, folder_name))
+        write_private(os.path.join(layout.scratch, "CACHEDIR.TAG"), CACHE_TAG)
         info = StoreInfo(
             format=FORMAT,
             library=new_guid(machine.random_bytes(16)),

@@ -57,6 +57,24 @@ class Layout:
         return os.path.join(self.sets, label, "data", data)
 
 
+def make_folder(path: str) -> None:
+    """Make a folder, and those it is in, private to the person (0700, whatever the umask)."""
+    if not os.path.isdir(path):
+        make_folder(os.path.dirname(path))
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Write a small file that only the person may read (0600, whatever the umask)."""
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+
+
 def default_root(environ: dict[str, str]) -> str:
     """Where a person's store is unless said otherwise: `$LYTS_STORE`, else below the XDG data folder."""
     given = environ.get("LYTS_STORE")

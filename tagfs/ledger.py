@@ -23,6 +23,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from tagfs.errors import DiskFull, StoreError
+from tagfs.layout import make_folder
 from tagfs.stamp import is_stamp
 
 SEAL_BYTES = 1 << 20
@@ -179,7 +180,7 @@ class Appender:
                 return open_segment, size
         name = f"{self.folder}/{stamp}{SUFFIX}"
         path = os.path.join(self.ledgers, name)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_folder(os.path.dirname(path))
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         self._undo.append((path, 0))
         return name, 0

@@ -23,7 +23,7 @@ from tagfs.index.apply import Applier
 from tagfs.index.catchup import catch_up
 from tagfs.index.env import Index, open_index, translated
 from tagfs.index.schema import CLOCK_KEY
-from tagfs.layout import CACHE_TAG, Layout, StoreInfo
+from tagfs.layout import CACHE_TAG, Layout, StoreInfo, write_private
 
 Progress = Callable[[int, int], None]
 """Called with bytes read and bytes in all."""
@@ -48,8 +48,7 @@ def build_index(
             # No room for a second one: the draft is as good, only larger.
             shutil.rmtree(path, ignore_errors=True)
             os.rename(draft, path)
-        with open(os.path.join(path, "CACHEDIR.TAG"), "wb") as file:
-            file.write(CACHE_TAG)
+        write_private(os.path.join(path, "CACHEDIR.TAG"), CACHE_TAG)
     except OSError as exc:
         raise translated(exc, path) from exc
     finally:

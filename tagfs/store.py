@@ -23,7 +23,6 @@ Clock, randomness and boot id come with `Machine`; tests bring their own.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -63,6 +62,12 @@ def _boot_id() -> str:
     except OSError:
         # No boot id: every process is a boot of its own, which is slow but safe.
         return f"pid-{os.getpid()}-{time.time_ns()}"
+
+
+def _remove_tree(path: str) -> None:
+    import shutil  # brings compression modules along: 3 ms that no look at a healthy store should pay
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def this_machine() -> Machine:
@@ -139,7 +144,7 @@ class Store:
             index.close()
         self._dirty.release()
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            _remove_tree(self._temporary)
             self._temporary = None
 
     # -- reading
@@ -362,15 +367,15 @@ class Store:
             self._index.close()
             self._index = None
         building, place = self.layout.index_being_built, self.layout.index
-        shutil.rmtree(building, ignore_errors=True)
+        _remove_tree(building)
         try:
             self._build(building, reason)
             old = building + ".old"
-            shutil.rmtree(old, ignore_errors=True)
+            _remove_tree(old)
             if os.path.exists(place):
                 os.rename(place, old)
             os.rename(building, place)
-            shutil.rmtree(old, ignore_errors=True)
+            _remove_tree(old)
             # The new index is durable; a mark left by another boot has been answered.
             boot = dirty_boot(self.layout.dirty)
             if boot is not None and boot != self.machine.boot_id():
@@ -387,7 +392,7 @@ class Store:
             self._index.close()
             self._index = None
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            _remove_tree(self._temporary)
         self._temporary = tempfile.mkdtemp(prefix="lyts-")
         path = os.path.join(self._temporary, "index")
         self._build(path, reason)

@@ -34,7 +34,7 @@ def command(ctx: click.Context, targets: tuple[str, ...], duplicates: bool, yes:
     """Makes files with the same bytes one.
 
     The one that was added first stays, and gets the tags and notes of the others, which
-    move to the trash. `lyts undo` takes it back, group by group.
+    move to the trash. `lyts undo` takes it all back.
     """
     app = app_of(ctx)
     if duplicates:
@@ -47,7 +47,7 @@ def command(ctx: click.Context, targets: tuple[str, ...], duplicates: bool, yes:
     if dry_run:
         app.output.line(f"would make {count_text(len(found), 'file')} one")
         return EXIT_DONE
-    _tell(app, merge(app.store, [one.guid for one in found]))
+    _tell(app, merge(app.store, found.guids))
     return EXIT_DONE
 
 
@@ -84,8 +84,11 @@ def _merge_all(app: App, words: Sequence[str], yes: bool, dry_run: bool) -> int:
         return EXIT_NOTHING
     progress = output.progress("Merging")
     removed = 0
+    action: str | None = None  # all groups are one action, and one undo
     for number, group in enumerate(groups):
-        removed += len(merge(app.store, [guid for guid, _ in group.files]).removed)
+        done = merge(app.store, [guid for guid, _ in group.files], action)
+        action = done.action
+        removed += len(done.removed)
         progress.of(number + 1, len(groups))
     output.flush()
     output.line(

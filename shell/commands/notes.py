@@ -46,7 +46,7 @@ def command(ctx: click.Context, targets: tuple[str, ...], query: str | None, tex
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace")
     tell_many(app, "replaces the notes of", len(found), query)
-    changed, _ = set_notes(app.store, [one.guid for one in found], text)
+    changed, _ = set_notes(app.store, found.guids, text)
     _tell(app, [one.name for one in found], changed, bool(text.strip()))
     return EXIT_DONE
 

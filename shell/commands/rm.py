@@ -42,6 +42,6 @@ def command(ctx: click.Context, targets: tuple[str, ...], query: str | None, yes
             return EXIT_NOTHING
         if yes:
             tell_many(app, "removes", len(found), query)
-    changed, _ = remove(app.store, [one.guid for one in found])
+    changed, _ = remove(app.store, found.guids)
     output.line(f"moved {some_names(app, [one.name for one in found], changed)} to the trash")
     return EXIT_DONE

@@ -31,7 +31,7 @@ def command(ctx: click.Context, tags: str, targets: tuple[str, ...], query: str 
 
     app = app_of(ctx)
     wanted = parse_tag_list(tags)
-    guids = [one.guid for one in pick(app, targets, query)]
+    guids = pick(app, targets, query).guids
     if dry_run:
         app.output.out.lines(untagged_lines(app, would_untag(app.store, wanted, guids), dry_run=True))
         return EXIT_DONE

@@ -50,7 +50,6 @@ class Entry:
         "is_new",
         "birth",
         "_state",
-        "old_terms",
         "old_name",
         "old_row",
         "shared",
@@ -65,7 +64,6 @@ class Entry:
         self.is_new = state is None
         self.birth: Fact | None = None
         self._state = state
-        self.old_terms: set[int] | None = None
         self.old_face: Face | None = None
         self.old_name = b""
         self.old_row: Row | None = None
@@ -194,7 +192,6 @@ class Applier:
         )
         entry = Entry(state.guid, ordinal, state)
         entry.old_face = face_of(state, self.node, self.nodes())
-        entry.old_terms = set(self._posted(entry.old_face, [numbers.tag_number(tag) for tag in entry.old_face.tags]))
         entry.old_name, entry.old_row, entry.shared = raw_name, row, attr.shared
         return entry
 
@@ -342,16 +339,13 @@ class Applier:
         state, ordinal = entry.state, entry.ordinal
         face = face_of(state, self.node, nodes)
         own = [numbers.tag_number(tag) for tag in face.tags]
-        terms = self._posted(face, own)
-        if entry.old_terms:
-            new = set(terms)
-            for n in new - entry.old_terms:
-                out.grow[n].append(ordinal)
-            for n in entry.old_terms - new:
-                out.shrink[n].append(ordinal)
-        else:
-            for n in terms:
-                out.grow[n].append(ordinal)
+        new = set(self._posted(face, own))
+        old_face = entry.old_face
+        old = set(self._posted(old_face, [numbers.tag_number(tag) for tag in old_face.tags])) if old_face else set()
+        for n in new - old:
+            out.grow[n].append(ordinal)
+        for n in old - new:
+            out.shrink[n].append(ordinal)
         guid = bytes_of_guid(state.guid)
         name = face.name.encode("utf-8", "surrogatepass")
         sha = bytes.fromhex(face.sha256) if face.sha256 else bytes(32)

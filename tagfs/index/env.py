@@ -19,6 +19,7 @@ import lmdb
 
 from tagfs.errors import DiskFull, StoreError
 from tagfs.index.schema import INDEX_FORMAT, SUB_DBS
+from tagfs.layout import make_folder
 
 MAP_SIZE_BYTES = 64 << 30
 MAX_READERS = 512
@@ -94,7 +95,7 @@ def open_index(
         arguments["lib_version"] = 0
     try:
         if create:
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            make_folder(path)
         if locking:
             _make_room_for_readers(os.path.join(path, "lock.mdb"))
         env = lmdb.open(path, **arguments)

@@ -46,9 +46,9 @@ def _about_things(fact: Fact) -> list[str]:
     if isinstance(fact.tag, str):
         out = []
         if fact.alias:
-            out.append(f"make {fact.tag} another name of {','.join(fact.alias)}")
+            out.append(f"let {fact.tag} mean {','.join(fact.alias)}")
         if fact.unalias:
-            out.append(f"make {fact.tag} a tag of its own, not {','.join(fact.unalias)}")
+            out.append(f"no longer let {fact.tag} mean {','.join(fact.unalias)}")
         if fact.implies:
             out.append(f"let {fact.tag} imply {','.join(fact.implies)}")
         if fact.unimplies:

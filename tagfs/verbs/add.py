@@ -21,12 +21,13 @@ from typing import NamedTuple
 
 from tagfs.bytes import CannotTake, Taken, sync_file, take, why_not_a_file
 from tagfs.change import Change
-from tagfs.errors import BadTag, DiskFull, StoreError
+from tagfs.errors import BadTag, DiskFull, ReadOnlyStore, StoreError
 from tagfs.face import DEFAULT_MODE
 from tagfs.fact import Content, Made, time_text
 from tagfs.guid import Guid, new_guid
 from tagfs.index.blocks import IN_TRASH, LISTED
 from tagfs.index.read import View
+from tagfs.layout import make_folder
 from tagfs.ledger import sync_folder
 from tagfs.place import places
 from tagfs.slug import data_path
@@ -190,6 +191,8 @@ class Adder:
 
     def __init__(self, store: Store, options: Options, progress: Callable[[str, int], None] | None = None) -> None:
         """`progress` is called with the path under way and the bytes just read."""
+        if store.read_only and not options.dry_run:
+            raise ReadOnlyStore(store.layout.root)
         self._store = store
         self._options = options
         self._progress = progress
@@ -272,7 +275,7 @@ class Adder:
         try:
             for ready in batch:
                 folder = os.path.dirname(ready.place)
-                os.makedirs(folder, mode=0o700, exist_ok=True)
+                make_folder(folder)
                 os.rename(ready.taken.path, ready.place)
                 os.chmod(ready.place, 0o600)
                 folders.add(folder)

@@ -52,9 +52,11 @@ def duplicates(view: View, among: BitMap) -> list[SameBytes]:
     return sorted(out, key=lambda group: (-group.size_bytes * (len(group.files) - 1), group.files[0][1]))
 
 
-def merge(store: Store, guids: Sequence[str]) -> Merged:
+def merge(store: Store, guids: Sequence[str], action: str | None = None) -> Merged:
     """Make files with the same bytes one.
 
+    Args:
+        action: the action of other merges that this one goes with.
     Raises:
         BadRequest: fewer than two files, or their bytes differ.
     """
@@ -85,4 +87,4 @@ def merge(store: Store, guids: Sequence[str]) -> Merged:
             change.about_file(guid, trash=True)
         return Merged(keep, others, list(dict.fromkeys(tags)), change.action)
 
-    return store.act(state)
+    return store.act(state, action=action)

@@ -98,30 +98,33 @@ def find_action(view: View, stamp: str) -> Action:
     raise NothingMatched(f"there is no action {stamp!r}; lyts log lists them")
 
 
-def facts_of(store: Store, view: View, action: Action) -> list[Fact]:
-    """The facts of an action, oldest first, as the ledgers have them."""
+def facts_of(store: Store, view: View, action: Action) -> Iterator[Fact]:
+    """The facts of an action, the newest first, as the ledgers have them; one segment in memory at a time.
+
+    A line that another node vouched for may come twice.
+    """
     wanted = set(action.segments)
-    mark = f'"action":"{action.action}"'.encode()
-    facts: dict[bytes, Fact] = {}
-    for key, value in view.tx.cursor(view.db["segment"]):
-        if unpack_segment(value).number not in wanted:
-            continue
-        path = os.path.join(store.layout.ledgers, key.decode("utf-8", "surrogateescape"))
-        for piece in whole_lines(path, 0):
+    names = [
+        key.decode("utf-8", "surrogateescape")
+        for key, value in view.tx.cursor(view.db["segment"])
+        if unpack_segment(value).number in wanted
+    ]
+    mark = action.action.encode()
+    # Within a folder the names of segments, and the lines in each, are in order of stamps.
+    for name in sorted(names, key=lambda name: name.rpartition("/")[2], reverse=True):
+        facts = []
+        for piece in whole_lines(os.path.join(store.layout.ledgers, name), 0):
             for line in piece.split(b"\n"):
-                # Our own lines are recognised by text; one written by other hands may be spaced otherwise.
-                if mark in line or (b'"action"' in line and mark not in line and action.action.encode() in line):
-                    _parse_into(facts, line, action.action)
-    return sorted(facts.values(), key=lambda fact: fact.at)
-
-
-def _parse_into(facts: dict[bytes, Fact], line: bytes, action: str) -> None:
-    try:
-        fact = parse_fact(line)
-    except PeerDataError:
-        return
-    if fact.action == action:
-        facts[line] = fact  # a line vouched for elsewhere stands twice
+                if mark not in line:
+                    continue
+                try:
+                    fact = parse_fact(line)
+                except PeerDataError:
+                    continue
+                if fact.action == action.action:
+                    facts.append(fact)
+        facts.sort(key=lambda fact: fact.at, reverse=True)
+        yield from facts
 
 
 _FILE_MARK = b'"file":"'

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from pyroaring import BitMap
 
 from tagfs.bucket import Clock
 from tagfs.bytes import hash_file
 from tagfs.errors import BadRequest, NothingMatched
-from tagfs.guid import guid_of_bytes, prefix_digits, short
+from tagfs.guid import prefix_digits, short
 from tagfs.index.read import View
 from tagfs.query.plan import plan
 from tagfs.query.rich import parse_rich
 from tagfs.query.run import result
 from tagfs.store import Store
 from tagfs.term import ALL_TERM, FROM, TRASHED
+from tagfs.verbs.picks import NAMES_KEPT, Picks
 
 
 class NotInLibrary(BadRequest):
@@ -51,13 +51,6 @@ class Ambiguous(BadRequest):
         listed = "\n".join(f"  {short(guid)}  {name}  {' '.join(tags)}".rstrip() for guid, name, tags in choices[:20])
         more = f"\n  and {len(choices) - 20} more" if len(choices) > 20 else ""
         super().__init__(f"{len(choices)} files answer to {target!r}; name the one you mean by its id:\n{listed}{more}")
-
-
-class Picked(NamedTuple):
-    """A file that was meant."""
-
-    guid: str
-    name: str
 
 
 def living(view: View) -> BitMap:
@@ -140,7 +133,7 @@ def pick(
     clock: Clock,
     choose: Callable[[Ambiguous], list[str]] | None = None,
     in_trash: bool = False,
-) -> list[Picked]:
+) -> Picks:
     """The files that targets and a query mean together, each once, in order of arrival.
 
     Args:
@@ -150,7 +143,7 @@ def pick(
         Ambiguous, NotInLibrary, NoSuchFile, QueryError.
     """
 
-    def look(view: View) -> list[Picked]:
+    def look(view: View) -> Picks:
         among = trashed(view) if in_trash else living(view)
         found = BitMap()
         for target in targets:
@@ -164,10 +157,8 @@ def pick(
             found |= hits
         if query is not None:
             found |= matching(view, query, clock) & among
-        names = view.names(found)
-        return [
-            Picked(guid_of_bytes(row.guid), name.decode("utf-8", "replace"))
-            for (_, row), name in zip(view.rows(found), names, strict=True)
-        ]
+        packed = b"".join(row.guid for _, row in view.rows(found))
+        names = [name.decode("utf-8", "replace") for name in view.names(found)] if len(found) <= NAMES_KEPT else []
+        return Picks(packed, names)
 
     return store.read(look)

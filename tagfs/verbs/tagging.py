@@ -20,7 +20,7 @@ from tagfs.store import Store
 from tagfs.tag import split_tag
 from tagfs.term import TAG
 
-CHUNK_FILES = 10_000
+CHUNK_FILES = 5_000
 
 
 class Tagged(NamedTuple):

@@ -9,8 +9,11 @@ undone. `opposite` and `opposite_about_tag` decide, purely.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
+
+from pyroaring import BitMap
 
 from tagfs.change import Change
 from tagfs.errors import NothingMatched
@@ -216,15 +219,11 @@ def _is_undo(action: Action, known: dict[str, Action]) -> bool:
 def undo(store: Store, action: Action) -> Undone:
     """Answer an action with its opposites, as one new action."""
     with store.view() as view:
-        facts = facts_of(store, view, action)
         cancels = cancelled(view)
-    if not facts:
-        raise NothingMatched("the facts of this action are in no ledger here, so it cannot be undone")
     answered, kept = 0, dict[str, int]()
     new_action: str | None = None
-    backwards = facts[::-1]
-    for start in range(0, len(backwards), CHUNK_FILES):
-        part = backwards[start : start + CHUNK_FILES]
+    files = BitMap()
+    for part in _portions(store, action):
 
         def state(change: Change, part: Sequence[Fact] = part) -> tuple[int, list[str], str | None]:
             answering = _Answering(store, change, part, cancels)
@@ -235,8 +234,32 @@ def undo(store: Store, action: Action) -> Undone:
         answered += count
         for reason in reasons:
             kept[reason] = kept.get(reason, 0) + 1
-    files = len({fact.file for fact in facts if fact.file is not None})
-    return Undone(action, files, answered, kept, new_action)
+        with store.view(fresh=False) as view:
+            files.update(o for fact in part if fact.file and (o := view.ordinal(fact.file)) is not None)
+    if not answered and not kept and not files:
+        raise NothingMatched("the facts of this action are in no ledger here, so it cannot be undone")
+    return Undone(action, len(files), answered, kept, new_action)
+
+
+def _portions(store: Store, action: Action) -> Iterator[list[Fact]]:
+    """The facts of an action, the newest first, in portions that one transaction takes easily.
+
+    No transaction is held between two portions: the facts come from the ledgers, which only grow.
+    """
+    with store.view() as view:
+        facts = facts_of(store, view, action)
+        part = list(islice(facts, CHUNK_FILES))
+        more = next(facts, None)
+    if more is None:
+        if part:
+            yield part
+        return
+    # A large one: its facts are read segment by segment, each in a look of its own.
+    for segment in sorted(action.segments, reverse=True):
+        with store.view(fresh=False) as view:
+            of_segment = list(facts_of(store, view, action._replace(segments=[segment])))
+        for start in range(0, len(of_segment), CHUNK_FILES):
+            yield of_segment[start : start + CHUNK_FILES]
 
 
 class _Answering:
@@ -283,7 +306,7 @@ class _Answering:
         """The query that a name stood for before a stamp, "" where it stood for none."""
         for action in actions(self._change.view):
             if action.action < before and any(name in phrase for phrase in action.did):
-                for fact in facts_of(self._store, self._change.view, action)[::-1]:
+                for fact in facts_of(self._store, self._change.view, action):
                     if fact.saved == name and fact.at < before and fact.query is not None:
                         return fact.query
         return ""

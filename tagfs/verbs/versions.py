@@ -16,7 +16,7 @@ from tagfs.errors import BadRequest, NothingMatched, StoreError
 from tagfs.face import face_of
 from tagfs.fact import Content
 from tagfs.index.read import View
-from tagfs.layout import Layout
+from tagfs.layout import Layout, make_folder
 from tagfs.ledger import sync_folder
 from tagfs.place import kept_versions_folder, places
 from tagfs.stamp import ms_of
@@ -98,7 +98,7 @@ def bring_back(store: Store, guid: str, sha256: str) -> str | None:
     copy = take(version.path, os.path.join(layout.scratch, f"{guid}-{version.sha256[:16]}")).path
     sync_file(copy)
     keep = kept_version(layout, guid, current.sha256)
-    os.makedirs(os.path.dirname(keep), mode=0o700, exist_ok=True)
+    make_folder(os.path.dirname(keep))
     if not os.path.exists(keep):
         os.link(current.path, keep)  # the inode that is replaced below; nobody writes to it after
         sync_folder(os.path.dirname(keep))

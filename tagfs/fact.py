@@ -287,6 +287,7 @@ def time_text(ns: int) -> str:
     return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 
+@lru_cache(maxsize=32_768)  # looked at when a line is checked, and again when its file is written
 def parse_time_ns(text: str) -> int | None:
     """Nanoseconds since 1970 of `time_text`, None where the text is no such time or beyond 64 bits.
 

@@ -132,7 +132,7 @@ class FwdBlock:
 
     __slots__ = ("offsets", "terms")
 
-    def __init__(self, block: bytes) -> None:
+    def __init__(self, block: bytes | memoryview) -> None:
         view = memoryview(block)
         start = 2 + (FWD + 1) * view[1]
         self.offsets: memoryview = view[2:start].cast(_CODE[view[1]])

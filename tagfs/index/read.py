@@ -13,6 +13,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 from zlib import crc32
 
@@ -509,14 +510,29 @@ class View:
 
         if bitmap == self.posting(ALL_TERM):
             return {term: self.count(term) for term in range(1, self.term_total())}
-        get, fwd_db = self.tx.get, self.db["fwd"]
         counts: Counter[int] = Counter()
-        ordinals = bitmap.to_array()
-        at, total = 0, len(ordinals)
         parts: dict[Literal["H", "I"], list[Any]] = {"H": [], "I": []}
+        with self._unbuffered() as tx:
+            self._gather_terms(tx, bitmap.to_array(), parts)
+            joined = {code: b"".join(slices) for code, slices in parts.items()}
+        for code, terms in joined.items():
+            counts.update(memoryview(terms).cast(code))
+        return counts
+
+    @contextmanager
+    def _unbuffered(self) -> Iterator[Any]:
+        """The same state of the index, giving views of its pages instead of copies; those are good only inside."""
+        tx = self.index.env.begin(buffers=True)
+        try:
+            yield tx if tx.id() == self.tx.id() else self.tx
+        finally:
+            tx.abort()
+
+    def _gather_terms(self, tx: Any, ordinals: array[int], parts: dict[Literal["H", "I"], list[Any]]) -> None:
+        at, total = 0, len(ordinals)
         while at < total:
             number = ordinals[at] // FWD
-            raw = get(U32.pack(number), db=fwd_db)
+            raw = tx.get(U32.pack(number), db=self.db["fwd"])
             first = number * FWD
             end = bisect_left(ordinals, first + FWD, at)
             if raw is not None:
@@ -526,10 +542,6 @@ class View:
                 for ordinal in ordinals[at:end]:
                     keep.append(terms[offsets[ordinal - first] : offsets[ordinal - first + 1]])
             at = end
-        for code, slices in parts.items():
-            if slices:
-                counts.update(memoryview(b"".join(slices)).cast(code))
-        return counts
 
     def term_total(self) -> int:
         """One more than the highest term number given."""

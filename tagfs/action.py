@@ -32,7 +32,7 @@ from tagfs.layout import FORMAT
 from tagfs.ledger import Appender
 from tagfs.seen import FILE_NAME as SEEN_FILE
 from tagfs.seen import BehindOwnLedger, Seen, is_news, read_seen, seen_by_others, who_saw_more, write_seen
-from tagfs.stamp import Clock, when_of
+from tagfs.stamp import MAX_DRAG_MS, Clock, when_of
 
 T = TypeVar("T")
 
@@ -63,6 +63,8 @@ def attempt(
     appended = committed = False
     try:
         applier = Applier(index, tx, place.node)
+        others = seen_by_others(place.ledgers, place.own_folder)
+        newest_before = newest_read(known_segments(tx, index.db, place.own_folder)) if others else {}
         applier, caught = catch_up(
             applier,
             place.ledgers,
@@ -73,18 +75,17 @@ def attempt(
         )
         if caught.lines:
             applier.flush()  # so that the change's view sees what has just arrived
-        behind = _behind_own_ledger(applier, place)
-        clock = Clock(place.node[:8], _newest_given(applier, appender))
+        behind = _behind_own_ledger(applier, place, others, newest_before)
+        clock = Clock(place.node[:8], _newest_given(applier, appender, place.wall_ms))
         clock.observe(applier.newest_when, place.wall_ms)
         change = Change(applier, clock, place.wall_ms, place.node, action, undoes)
         result = state_facts(change)
         if behind is not None and change.lines:
             raise behind
         if (caught.to_vouch and behind is None) or change.lines:
-            # A segment is named by a stamp of ours, never by one we vouch for.
-            name = change.lines[0][0] if change.lines else clock.tick(place.wall_ms)
-            vouched = [line for _, line in caught.to_vouch]
-            _append(applier, appender, place, [(name, line) for line in vouched] + change.lines, len(vouched), change)
+            # A segment is named by a stamp of ours, never by one we vouch for; each line may begin one.
+            vouched = [(clock.tick(place.wall_ms), line) for _, line in caught.to_vouch]
+            _append(applier, appender, place, vouched + change.lines, len(vouched), change)
             appended = True
         applier.flush()
         tx.put(CLOCK_KEY, clock.last.to_bytes(8, "big"), db=index.db["meta"])
@@ -110,12 +111,18 @@ def attempt(
     return result
 
 
-def _behind_own_ledger(applier: Applier, place: Place) -> BehindOwnLedger | None:
-    """The refusal where this store is an older copy of itself: it may read, but not go on stamping (facts.md, Seen)."""
-    others = seen_by_others(place.ledgers, place.own_folder)
+def _behind_own_ledger(
+    applier: Applier, place: Place, others: list[Seen], before: dict[str, str]
+) -> BehindOwnLedger | None:
+    """The refusal where this store is an older copy of itself: it may read, but not go on stamping (facts.md, Seen).
+
+    `before`: how far the index had read before this catching-up. Own lines that are gone
+    from the disk and that the index knows make no older copy; they are vouched for.
+    """
     if not others:
         return None
-    newest = newest_read(known_segments(applier.tx, applier.db)).get(place.node[:8], "")
+    own8 = place.node[:8]
+    newest = max(before.get(own8, ""), newest_read(known_segments(applier.tx, applier.db)).get(own8, ""))
     saw_more = who_saw_more(others, place.node, newest)
     if saw_more is None:
         return None
@@ -159,26 +166,40 @@ def _append(
             newest_when=read.newest_when,
         )
         tx.put(OPEN_SEGMENT_KEY, f"{place.boot_id} {part.name}".encode(), db=db["meta"])
-        for k in range(done, min(done + part.line_count, vouched)):
-            applier.add(parse_fact(lines[k][1].rstrip(b"\n")), read.number)
+        said_again = [parse_fact(line.rstrip(b"\n")) for _, line in lines[done : min(done + part.line_count, vouched)]]
+        for fact in said_again:
+            applier.add(fact, read.number)
         stated = change.facts[max(done - vouched, 0) : max(done + part.line_count - vouched, 0)]
         applier.note_mentions(stated, read.number)
-        if stated:
-            newest = when_of(max(fact.at for fact in stated))
-            read = read._replace(newest_when=max(read.newest_when, newest))
+        limit = (place.wall_ms + MAX_DRAG_MS) << 16
+        ours = [
+            fact.at for fact in (*said_again, *stated) if fact.at[26:] == place.node[:8] and when_of(fact.at) <= limit
+        ]
+        if ours:
+            read = read._replace(newest_when=max(read.newest_when, when_of(max(ours))))
         put_segment(applier, part.name, read)
         done += part.line_count
 
 
-def _newest_given(applier: Applier, appender: Appender) -> int:
-    """The newest `when` this node is known to have given, so that no stamp and no segment name comes twice."""
+def _newest_given(applier: Applier, appender: Appender, wall_ms: int) -> int:
+    """The newest `when` this node is known to have given, so that no stamp and no segment name comes twice.
+
+    Stamps more than a day ahead do not count: they followed a fact of a node whose clock
+    was wrong, or ours was, and must not drag this node's clock along for good. They cannot
+    come twice before the day they name is near, and then they count.
+    """
     raw = applier.tx.get(CLOCK_KEY, db=applier.db["meta"])
     newest = appender.newest_name()
-    return max(int.from_bytes(raw or b"", "big"), applier.newest_own_when, when_of(newest) if newest else 0)
+    given = (int.from_bytes(raw or b"", "big"), applier.newest_own_when, when_of(newest) if newest else 0)
+    return max((when for when in given if (when >> 16) <= wall_ms + MAX_DRAG_MS), default=0)
 
 
 def _node_guids(view: View, node: Guid) -> dict[str, str]:
     """The GUID of each known node by its first 8 digits."""
-    known: dict[str, Any] = {guid[:8]: guid for guid, _ in view.things(NODE_THING)}
+    known: dict[str, Any] = {}
+    for _, raw in view.tx.cursor(view.db["node"]):  # whoever made or holds a file, told about as a node or not
+        if len(raw) > 8:
+            known[raw[:8].decode()] = raw.decode()
+    known.update((guid[:8], guid) for guid, _ in view.things(NODE_THING))
     known[node[:8]] = node
     return known

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tagfs.fact import Fact, encode_fact
+from tagfs.errors import BadRequest
+from tagfs.fact import MAX_LINE_BYTES, Fact, encode_fact, what_is_wrong
 from tagfs.glossary import SET_THING, TAG_THING, Thing
 from tagfs.guid import Guid
 from tagfs.index.apply import Applier
@@ -71,7 +72,12 @@ class Change:
         if self.action is None:
             self.action = at
         fact = Fact(at=at, by=self.node, action=self.action, undoes=self.undoes, **fields)
+        line = encode_fact(fact)
+        why = what_is_wrong(fact) or ("it is too long" if len(line) > MAX_LINE_BYTES else "")
+        if why:
+            # A reader would set it aside: acknowledged today, and gone after the next rebuild.
+            raise BadRequest(f"this cannot be kept: {why}")
         self._applier.add(fact, None)
         self.facts.append(fact)
-        self.lines.append((at, encode_fact(fact)))
+        self.lines.append((at, line))
         return fact

@@ -38,6 +38,10 @@ def create_store(
         DiskFull, StoreError: it cannot be written.
     """
     layout = Layout(root)
+    try:
+        alias.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadRequest(f"{alias!r} cannot be the name of a device: it is not valid text") from None
     if os.path.exists(layout.toml):
         raise BadRequest(f"there is a lyts store in {layout.root} already; nothing was changed")
     known = {

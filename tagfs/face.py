@@ -75,10 +75,13 @@ def holders(state: FileState, nodes: Collection[str]) -> frozenset[str]:
     yes = frozenset(node for node, (_, holds) in state.holds.items() if holds and node not in unknown)
     if yes or state.made is None:
         return yes
-    # Nobody is left: the one dropped last keeps them, else the lowest who knows.
+    # Nobody is left: the one dropped last keeps them; where nobody ever was named, the
+    # maker, whose disk they were on; else the lowest who knows.
     dropped = [(at, node) for node, (at, _) in state.holds.items() if node not in unknown]
     if dropped:
         return frozenset({max(dropped)[1]})
+    if state.by not in unknown:
+        return frozenset({state.by})
     knowing = sorted(set(nodes) - unknown)
     return frozenset(knowing[:1])
 

@@ -30,6 +30,7 @@ SEAL_BYTES = 1 << 20
 SUFFIX = ".jsonl"
 PROOFS = "proofs.jsonl"  # lies beside the segments, and holds no facts
 _READ_BYTES = 1 << 20
+_LONGEST_LINE_READS = 64
 
 
 class SegmentFile(NamedTuple):
@@ -106,14 +107,16 @@ def whole_lines(path: str, start: int) -> Iterator[bytes]:
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(start)
-            rest = b""
+            rest: list[bytes] = []
             while data := file.read(_READ_BYTES):
                 cut = data.rfind(b"\n") + 1
                 if cut:
-                    yield rest + data[:cut]
-                    rest = data[cut:]
+                    yield b"".join(rest) + data[:cut]
+                    rest = [data[cut:]]
+                elif len(rest) < _LONGEST_LINE_READS:
+                    rest.append(data)
                 else:
-                    rest += data
+                    return  # no line of ours is so long; whoever mends the file has it read from here
     except FileNotFoundError:
         return
 

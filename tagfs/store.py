@@ -34,7 +34,7 @@ from tagfs import reserve
 from tagfs.errors import DiskFull, ReadOnlyStore, StoreError
 from tagfs.guid import Guid
 from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, open_index, reading, translated
-from tagfs.index.positions import is_behind
+from tagfs.index.positions import differs_in_size, is_behind
 from tagfs.index.read import View
 from tagfs.layout import Layout, StoreInfo, read_info
 from tagfs.lock import Dirty, dirty_boot, hold, try_hold
@@ -181,7 +181,7 @@ class Store:
             with self.view() as view:
                 return look(view)
         except IndexCorrupt as exc:
-            self.rebuild(str(exc))
+            self._rebuild_anyhow(str(exc), even_if_it_opens=True)
             with self.view() as view:
                 return look(view)
 
@@ -193,17 +193,23 @@ class Store:
         """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did."""
         index = self._readable()
         with reading(index) as tx:
-            behind = is_behind(tx, index.db, self.layout.ledgers)
+            if self.read_only:
+                behind = differs_in_size(tx, index.db, self.layout.ledgers)
+            else:
+                behind = is_behind(tx, index.db, self.layout.ledgers, self.info.ledger_folder)
         if not behind:
             return False
-        if self._temporary is not None or self.read_only:
-            if self.read_only:
-                self._rebuild_aside("the ledgers are newer than the index")
+        if self.read_only:
+            self._rebuild_aside("the ledgers are newer than the index")
             return True
         with try_hold(self.layout.lock) as held:
-            if held:
+            if not held:
+                return False
+            try:
                 self._act_locked(lambda change: None, None, None, durable=True)
-        return held
+            except DiskFull:
+                return False  # what the index has can be looked at all the same
+        return True
 
     def _readable(self) -> Index:
         if self._index is not None and (self._temporary is not None or self._index.is_current()):
@@ -345,16 +351,32 @@ class Store:
             self._rebuild_aside(reason)
             return
         with hold(self.layout.lock, self._on_wait):
+            self._rescue()
             self._rebuild_locked(reason)
 
-    def _rebuild_anyhow(self, reason: str) -> None:
+    def _rescue(self) -> None:
+        """What the index knows and the ledgers lost is written down before the index is thrown away."""
+        boot = dirty_boot(self.layout.dirty)
+        if boot is not None and boot != self.machine.boot_id():
+            return
+        try:
+            if self._index is None or not self._index.is_current():
+                if self._index is not None:
+                    self._index.close()
+                self._index = self._open()
+            self._looked_through = 0  # nothing may be overlooked now
+            self._act_locked(lambda change: None, None, None, durable=True)
+        except StoreError:
+            pass  # torn, or no room: what the ledgers have is all there is
+
+    def _rebuild_anyhow(self, reason: str, even_if_it_opens: bool = False) -> None:
         if self.read_only:
             self._rebuild_aside(reason)
             return
         with hold(self.layout.lock, self._on_wait):
             # Another process may have done it while we waited.
             boot = dirty_boot(self.layout.dirty)
-            if boot is None or boot == self.machine.boot_id():
+            if not even_if_it_opens and (boot is None or boot == self.machine.boot_id()):
                 try:
                     self._index = self._open()
                     return

@@ -131,7 +131,7 @@ def _ledgers(root: str, machine: Machine) -> Iterator[Remark]:
         known = known_segments(view.tx, view.db)
         lines = sum(read.lines for read in known.values())
         yield Remark(OK, "ledgers", f"{lines} lines in {len(known)} {'file' if len(known) == 1 else 'files'}", "")
-        if is_behind(view.tx, view.db, store.layout.ledgers):
+        if is_behind(view.tx, view.db, store.layout.ledgers, store.info.ledger_folder):
             yield Remark(NOTE, "ledgers", "some facts are not in the index yet", "the next command takes them in")
         for _, raw in view.things(QUARANTINE):
             name, start, _, why, excerpt = decode(raw)

@@ -25,7 +25,7 @@ from tagfs.index.positions import look, owner_of, segment_key
 from tagfs.index.schema import FOLDER_KEY, OPEN_SEGMENT_KEY, POST_KEY, U32, U64
 from tagfs.ledger import prefix_crc, whole_lines
 from tagfs.merge import FileState, deciding_facts
-from tagfs.stamp import when_of
+from tagfs.stamp import MAX_DRAG_MS, when_of
 
 QUARANTINE = "Q"
 REPORT = "R"
@@ -76,8 +76,10 @@ def catch_up(
         after_flush: in a rebuild, commits and gives the Applier of the next transaction.
         progress: called with bytes read and bytes in all.
     """
-    looked = look(applier.tx, applier.db, ledgers, thorough=thorough, wall_ms=wall_ms)
+    looked = look(applier.tx, applier.db, ledgers, own_folder, thorough=thorough, wall_ms=wall_ms)
     changed = looked.changed
+    # A stamp of a wrong clock says nothing about how far a ledger was read.
+    limit = (wall_ms + MAX_DRAG_MS) << 16
     total = sum(f.size_bytes for f in changed)
     done = lines = set_aside = 0
     rolled_back: list[str] = []
@@ -91,42 +93,45 @@ def catch_up(
         path = os.path.join(ledgers, file.name)
         raw = applier.tx.get(segment_key(file.name), db=applier.db["segment"])
         read = unpack_segment(raw) if raw is not None else SegmentRead(new_segment_number(applier), 0, 0, 0, 0, 0, 0)
-        if file.size_bytes < read.applied_bytes or (
-            read.applied_bytes and prefix_crc(path, read.applied_bytes) != read.crc32
-        ):
+        if file.size_bytes < read.applied_bytes or not _begins_as_read(path, read):
             rolled_back.append(file.name)
             lost_mentions.append(read.number)
             read = read._replace(crc32=0, applied_bytes=0, lines=0)
             _forget_quarantine(applier, file.name)
         at, crc, count, newest = read.applied_bytes, read.crc32, read.lines, read.newest_when
         owner = owner_of(file.name)
-        for piece in whole_lines(path, at):
-            start = at
-            for line in piece.split(b"\n"):
-                if line:
-                    count += 1
-                    lines += 1
-                    try:
-                        fact = parse_fact(line)
-                        applier.add(fact, read.number)
-                        if fact.at[26:] == owner:
-                            newest = max(newest, when_of(fact.at))
-                    except PeerDataError as exc:
-                        set_aside += 1
-                        _set_aside(applier, file.name, start, line, str(exc))
-                start += len(line) + 1
-            at += len(piece)
-            crc = crc32(piece, crc)
-            done += len(piece)
-            if applier.waiting() >= FLUSH_FILES:
-                if after_flush is not None:
-                    # The position goes with the facts, so that a rebuild cut short can tell.
-                    put_segment(applier, file.name, SegmentRead(read.number, crc, at, 0, 0, count, newest))
-                    applier = after_flush(applier)
-                else:
-                    applier.flush()
-            if progress is not None:
-                progress(done, total)
+        try:
+            for piece in whole_lines(path, at):
+                start = at
+                for line in piece.split(b"\n"):
+                    if line:
+                        count += 1
+                        lines += 1
+                        try:
+                            fact = parse_fact(line)
+                            applier.add(fact, read.number)
+                            if fact.at[26:] == owner and (when := when_of(fact.at)) > newest and when <= limit:
+                                newest = when
+                        except PeerDataError as exc:
+                            set_aside += 1
+                            _set_aside(applier, file.name, start, line, str(exc))
+                    start += len(line) + 1
+                at += len(piece)
+                crc = crc32(piece, crc)
+                done += len(piece)
+                if applier.waiting() >= FLUSH_FILES:
+                    if after_flush is not None:
+                        # The position goes with the facts, so that a rebuild cut short can tell.
+                        put_segment(applier, file.name, SegmentRead(read.number, crc, at, 0, 0, count, newest))
+                        applier = after_flush(applier)
+                    else:
+                        applier.flush()
+                if progress is not None:
+                    progress(done, total)
+        except OSError as exc:
+            # A bad disk or wrong rights: the others are read, and this one as soon as it can be.
+            applier.put_thing(REPORT, file.name, [f"not readable ({exc.strerror})", wall_ms, 0])
+            continue
         put_segment(
             applier, file.name, SegmentRead(read.number, crc, at, file.size_bytes, file.mtime_ns, count, newest)
         )
@@ -142,6 +147,14 @@ def catch_up(
             for name in rolled_back:
                 applier.put_thing(REPORT, name, ["rolled back", wall_ms, len(to_vouch)])
     return applier, CaughtUp(lines, set_aside, rolled_back, to_vouch)
+
+
+def _begins_as_read(path: str, read: SegmentRead) -> bool:
+    """Whether a segment still begins with what was read of it. An unreadable one is taken to."""
+    try:
+        return not read.applied_bytes or prefix_crc(path, read.applied_bytes) == read.crc32
+    except OSError:
+        return True
 
 
 def _set_aside(applier: Applier, name: str, start: int, line: bytes, why: str) -> None:

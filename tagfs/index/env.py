@@ -112,8 +112,8 @@ def open_index(
         with env.begin(write=create) as tx:
             found = tx.get(_FORMAT_KEY, db=meta)
             if found is None and create:
-                tx.put(_FORMAT_KEY, str(INDEX_FORMAT).encode(), db=meta)
-            elif found != str(INDEX_FORMAT).encode():
+                tx.put(_FORMAT_KEY, INDEX_FORMAT.encode(), db=meta)
+            elif found != INDEX_FORMAT.encode():
                 raise IndexMissing(f"the index in {path} has another layout")
         dbs = {name: _open(env, name, create) for name in SUB_DBS}
         if not read_only and locking:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.schema import FOLDER_KEY, U64
-from tagfs.ledger import SUFFIX, SegmentFile, folders_below, segments_in
+from tagfs.ledger import SUFFIX, SegmentFile, folders_below, segments_below, segments_in
 from tagfs.stamp import is_stamp, make_stamp
 
 SETTLED_MS = 2000
@@ -72,15 +72,24 @@ def differs(read: SegmentRead | None, file: SegmentFile) -> bool:
     return read.size_bytes != file.size_bytes or read.mtime_ns != file.mtime_ns
 
 
-def look(tx: Any, db: dict[str, Any], ledgers: str, *, thorough: bool, wall_ms: int) -> Looked:
-    """What the ledgers have and the index has not."""
+def differs_in_size(tx: Any, db: dict[str, Any], ledgers: str) -> bool:
+    """The same for all segments by size alone: a store copied to a read-only medium has other times."""
+    known = known_segments(tx, db)
+    files = {file.name: file.size_bytes for file in segments_below(ledgers) if file.size_bytes}
+    return files != {name: read.size_bytes for name, read in known.items() if read.size_bytes}
+
+
+def look(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str, *, thorough: bool, wall_ms: int) -> Looked:
+    """What the ledgers have and the index has not. Our own folder is looked for even where it is gone."""
     looked = Looked([], [], {})
-    for folder in folders_below(ledgers):
+    for folder in sorted({*folders_below(ledgers), own_folder}):
         path = os.path.join(ledgers, folder)
         try:
             mtime_ns = os.stat(path).st_mtime_ns
         except OSError:
-            continue
+            if folder != own_folder:
+                continue
+            mtime_ns = 0
         if not thorough and _unchanged(tx, db, ledgers, folder, mtime_ns):
             continue
         files = segments_in(ledgers, folder)
@@ -93,9 +102,12 @@ def look(tx: Any, db: dict[str, Any], ledgers: str, *, thorough: bool, wall_ms: 
     return looked
 
 
-def is_behind(tx: Any, db: dict[str, Any], ledgers: str) -> bool:
-    """Whether the ledgers have what the index has not, as far as a quick look tells."""
-    return bool(look(tx, db, ledgers, thorough=False, wall_ms=0).changed)
+def is_behind(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str) -> bool:
+    """Whether the ledgers have what the index has not, or our own lost what it has, as far as a quick look tells."""
+    looked = look(tx, db, ledgers, own_folder, thorough=False, wall_ms=0)
+    return bool(looked.changed) or any(
+        read.lines and name.startswith(own_folder + "/") for name, read in looked.missing
+    )
 
 
 def _unchanged(tx: Any, db: dict[str, Any], ledgers: str, folder: str, mtime_ns: int) -> bool:

@@ -41,13 +41,15 @@ from __future__ import annotations
 
 import struct
 from typing import NewType
+from unicodedata import unidata_version
 
 from tagfs.value import value_key
 
 Ordinal = NewType("Ordinal", int)
 
-INDEX_FORMAT = 1
-"""Another number in `meta` means: throw the index away and build it again."""
+INDEX_FORMAT = f"1 unicode-{unidata_version}"
+"""Another text in `meta` means: throw the index away and build it again. What letters are, and so
+which data paths follow from names (`slug`), changes with Unicode."""
 
 SUB_DBS: dict[str, dict[str, bool]] = {
     "meta": {},

@@ -1,6 +1,6 @@
 """The pages are true: every command in README and walkthroughs is run, and prints what the page says.
 
-    WRITE_DOCS=1 ./test tests/e2e/test_walkthroughs.py     writes what is printed into the pages
+WRITE_DOCS=1 ./test tests/e2e/test_walkthroughs.py     writes what is printed into the pages
 """
 
 from __future__ import annotations

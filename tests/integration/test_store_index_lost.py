@@ -85,7 +85,7 @@ def test_an_index_of_another_layout_is_made_again(
 ) -> None:
     import tagfs.index.env
 
-    monkeypatch.setattr(tagfs.index.env, "INDEX_FORMAT", INDEX_FORMAT + 1)
+    monkeypatch.setattr(tagfs.index.env, "INDEX_FORMAT", INDEX_FORMAT + "+")
     assert len(rebuilt(machine, closed)) == 1
 
 

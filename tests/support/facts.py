@@ -301,7 +301,9 @@ def expected_face(facts: Collection[Fact], nodes: Collection[str]) -> Expected:
         dropped = [
             (max(at for at, said in stated("holds") if node in said), node) for node in knowers if holds[node] is False
         ]
-        holders = {max(dropped)[1]} if dropped else set(knowers[:1])
+        maker = births[0][1]
+        fallback = {maker} if maker in knowers or maker not in nodes else set(knowers[:1])
+        holders = {max(dropped)[1]} if dropped else fallback
     contents = [(at, value) for at, value in _one_a_stamp(stated("content"))]
     heads = [
         (at, one.sha256)

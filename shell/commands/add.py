@@ -72,6 +72,8 @@ def command(
     else:
         _tell(app, report, options)
     _tell_problems(app, report)
+    if report.stopped is not None:
+        raise report.stopped
     return EXIT_NOTHING if report.problems else EXIT_DONE
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from tagfs.bytes import CannotTake, Taken, sync_file, take, why_not_a_file
 from tagfs.change import Change
-from tagfs.errors import BadTag, DiskFull, ReadOnlyStore, StoreError
+from tagfs.errors import BadTag, DiskFull, LytsError, ReadOnlyStore, StoreError
 from tagfs.face import DEFAULT_MODE
 from tagfs.fact import Content, Made, time_text
 from tagfs.guid import Guid, new_guid
@@ -62,12 +62,17 @@ class Added(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What an add did. `notes` are remarks about single files that were taken in nevertheless."""
+    """What an add did.
+
+    `notes` are remarks about single files that were taken in nevertheless; `stopped` is
+    what ended it before the last file. What is in `added` is in the library all the same.
+    """
 
     added: list[Added]
     problems: list[Problem]
     notes: list[Problem]
     action: str | None
+    stopped: LytsError | None = None
 
 
 class Options(NamedTuple):
@@ -207,6 +212,7 @@ class Adder:
 
     def run(self, paths: Sequence[str]) -> Report:
         """Take in all files that the paths mean."""
+        stopped: LytsError | None = None
         batch: list[_Ready] = []
         size = 0
         try:
@@ -226,13 +232,18 @@ class Adder:
                 if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
                     whole, batch, size = batch, [], 0
                     self._keep(whole)
-            if batch:
-                whole, batch = batch, []
-                self._keep(whole)
-        finally:
+        except DiskFull:
+            stopped = DiskFull(self._store.layout.root)
+        except BaseException:
             for ready in batch:  # an error or Ctrl-C came between
                 _unlink(ready.taken.path)
-        return Report(self.added, self.problems, self.notes, self.action)
+            raise
+        try:
+            if batch:  # also on a full disk: what did fit stays
+                self._keep(batch)
+        except DiskFull:
+            stopped = DiskFull(self._store.layout.root)
+        return Report(self.added, self.problems, self.notes, self.action, stopped)
 
     def _would_add(self, source: Source) -> None:
         found = os.stat(source.path)
@@ -386,7 +397,6 @@ def add(
 ) -> Report:
     """Take files in. See the module.
 
-    Raises:
-        DiskFull: what had been taken in until then stays; `add` again goes on with it.
+    A full disk ends it early (`Report.stopped`); what fitted stays, and adding again goes on from there.
     """
     return Adder(store, options, progress).run(paths)

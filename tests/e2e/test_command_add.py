@@ -6,6 +6,7 @@ import ast
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support.command import START, Lyts, Result
 
+ROOT = Path(__file__).resolve().parents[2]
 ADD_KEYS = {"guid", "name", "source", "size_bytes", "tags", "known", "same_bytes_as"}
 
 
@@ -316,3 +318,36 @@ def test_progress_is_shown_on_a_terminal_only(lyts: Lyts) -> None:
     assert seen.out.endswith("added 1 file (105 MB)\n")
     lyts.file("big2.bin", os.urandom(1 << 16) * 1600)
     assert lyts("add", "big2.bin").err == ""
+
+
+@pytest.mark.needs_root
+def test_add_on_a_disk_that_fills_up_keeps_what_fitted_and_says_so(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=14m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        for number in range(9):
+            (tmp_path / f"{number}.bin").write_bytes(bytes([number]) * 1_500_000)
+        command = [sys.executable, "-m", "shell"]
+        env = {**os.environ, "LYTS_STORE": str(disk / "store"), "PYTHONPATH": str(ROOT)}
+
+        def lyts(*words: object) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [*command, *map(str, words)], env=env, capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+
+        done = lyts("add", "-t", "big", *sorted(tmp_path.glob("*.bin")))
+        assert done.returncode == 3
+        assert "no space left" in done.stderr
+        kept = int(lyts("find", "--count", "big").stdout)
+        assert f"added {kept} files" in done.stderr + done.stdout
+        assert kept >= 4
+        assert lyts("fsck", "--deep").returncode == 0
+        assert lyts("rm", "-q", "big", "--yes").returncode == 0
+        assert lyts("trash", "empty", "--yes").returncode == 0
+        assert lyts("add", "-t", "big", *sorted(tmp_path.glob("[0-3].bin"))).returncode == 0
+        assert lyts("fsck", "--deep").returncode == 0
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tagfs.errors import BadRequest
-from tagfs.fact import MAX_LINE_BYTES, Fact, encode_fact, what_is_wrong
+from tagfs.fact import MAX_LINE_BYTES, Fact, encode_fact, what_is_wrong_with_statements
 from tagfs.glossary import SET_THING, TAG_THING, Thing
 from tagfs.guid import Guid
 from tagfs.index.apply import Applier
@@ -73,7 +73,7 @@ class Change:
             self.action = at
         fact = Fact(at=at, by=self.node, action=self.action, undoes=self.undoes, **fields)
         line = encode_fact(fact)
-        why = what_is_wrong(fact) or ("it is too long" if len(line) > MAX_LINE_BYTES else "")
+        why = what_is_wrong_with_statements(fact) or ("it is too long" if len(line) > MAX_LINE_BYTES else "")
         if why:
             # A reader would set it aside: acknowledged today, and gone after the next rebuild.
             raise BadRequest(f"this cannot be kept: {why}")

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 
 import msgspec
@@ -198,6 +198,11 @@ def what_is_wrong(fact: Fact) -> str:
         return f"{fact.action!r} is no action"
     if fact.undoes is not None and not is_stamp(fact.undoes):
         return f"{fact.undoes!r} is no action"
+    return what_is_wrong_with_statements(fact)
+
+
+def what_is_wrong_with_statements(fact: Fact) -> str:
+    """The same for what it states alone: a fact this node just stamped needs no more."""
     if fact.file is not None:
         return _wrong_with_file(fact)
     if fact.tag is not None:
@@ -263,8 +268,7 @@ def _wrong_with_file(fact: Fact) -> str:
     return ""
 
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC throughout; a zone would only be taken off again
-_EPOCH_DAY = _EPOCH.toordinal()
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 @lru_cache(maxsize=4096)
@@ -276,23 +280,45 @@ def _day_of(text: str) -> int | None:
         return None
 
 
+_times: dict[str, int | None] = {}
+_TIMES_KEPT = 65_536
+
+
 def time_text(ns: int) -> str:
     """A time as ledgers write it: `2026-11-22T10:10:56.123456789Z`, zeros at the end of the fraction left out.
 
     `ns` is nanoseconds since 1970, within 64 bits.
     """
     seconds, fraction = divmod(ns, 1_000_000_000)
-    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()
-    digits = f"{fraction:09d}".rstrip("0")
-    return f"{text}.{digits}Z" if digits else f"{text}Z"
+    day, rest = divmod(seconds, 86_400)
+    text = f"{_day_text(day)}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    text = f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
+    _remember_time(text, ns)  # it will be read again in a moment
+    return text
 
 
-@lru_cache(maxsize=32_768)  # looked at when a line is checked, and again when its file is written
+@lru_cache(maxsize=4096)
+def _day_text(day: int) -> str:
+    return date.fromordinal(day + _EPOCH_DAY).isoformat()
+
+
+def _remember_time(text: str, ns: int | None) -> None:
+    if len(_times) >= _TIMES_KEPT:
+        _times.clear()
+    _times[text] = ns
+
+
 def parse_time_ns(text: str) -> int | None:
-    """Nanoseconds since 1970 of `time_text`, None where the text is no such time or beyond 64 bits.
+    """Nanoseconds since 1970 of `time_text`, None where the text is no such time or beyond 64 bits."""
+    try:
+        return _times[text]
+    except KeyError:
+        ns = _parse_time_ns(text)
+        _remember_time(text, ns)
+        return ns
 
-    Each time has one spelling, so that the index can keep the number and give the text again.
-    """
+
+def _parse_time_ns(text: str) -> int | None:
     found = _TIME.match(text)
     if found is None:
         return None

@@ -10,6 +10,7 @@ on making the same path again from GUID and name.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 MAX_SLUG_BYTES = 80
 MAX_EXTENSION_BYTES = 16
@@ -47,6 +48,7 @@ def slug(name: str) -> tuple[str, str]:
     return _cut(_safe(stem), MAX_SLUG_BYTES), ext.lower()
 
 
+@lru_cache(maxsize=16_384)  # made when a file is born, and again when it is looked whether that is all there is
 def data_path(guid: str, name: str) -> str:
     """Where the bytes of a new file stand below `data/`."""
     stem, ext = slug(name)

@@ -59,14 +59,18 @@ def is_stamp(text: str) -> bool:
     return True
 
 
-def make_stamp(when: int, node: str) -> Stamp:
-    """The stamp of a `when` at the node with these 8 hex digits."""
-    ms, counter = when >> 16, when & 0xFFFF
+@lru_cache(maxsize=1024)
+def _ms_text(ms: int) -> str:
     day, rest = divmod(ms, 86_400_000)
     seconds, millis = divmod(rest, 1000)
     minutes, second = divmod(seconds, 60)
     hour, minute = divmod(minutes, 60)
-    return Stamp(f"{_day_digits(day)}T{hour:02d}{minute:02d}{second:02d}.{millis:03d}Z-{counter:04x}-{node}")
+    return f"{_day_digits(day)}T{hour:02d}{minute:02d}{second:02d}.{millis:03d}Z"
+
+
+def make_stamp(when: int, node: str) -> Stamp:
+    """The stamp of a `when` at the node with these 8 hex digits."""
+    return Stamp(f"{_ms_text(when >> 16)}-{when & 0xFFFF:04x}-{node}")
 
 
 @lru_cache(maxsize=16_384)

@@ -400,13 +400,15 @@ class Applier:
         if TAG_THING in kinds:
             things = {text: Thing.unpacked(_unpack(raw)) for text, raw in self.view.things(TAG_THING)}
             tables = compile_tags(things)
-            self._replace("match", b"m", {t: "\0".join(m) for t, m in tables.matching.items()})
+            matching = {tag: "\0".join(company) for tag, company in tables.matching.items()}
+            before = {key[1:].decode(): value.decode() for key, value in self.view.rules()}
+            self._replace("match", b"m", matching)
             self._replace("match", b"c", tables.canonical)
             self._replace("match", b"e", {t: "" for t, thing in things.items() if thing.value("exists")})
             # Whatever a query over these tags had found may be another set now.
-            for tag in [text for kind, text in self._touched_things if kind == TAG_THING]:
-                for matching in tables.matching.get(tag, [tag]):
-                    self._changed_terms.add(self.numbers.tag_number(matching))
+            for tag in {*before, *matching, *(text for kind, text in self._touched_things if kind == TAG_THING)}:
+                if before.get(tag) != matching.get(tag) or (TAG_THING, tag) in self._touched_things:
+                    self._changed_terms.add(self.numbers.tag_number(tag))
         if NODE_THING in kinds:
             names = {
                 text: Thing.unpacked(_unpack(raw)).value("alias", "") for text, raw in self.view.things(NODE_THING)

@@ -160,6 +160,10 @@ class View:
         """All aliases -> the tags they stand for."""
         return {k[1:].decode(): v.decode() for k, v in self._prefixed("match", b"c")}
 
+    def rules(self) -> Iterator[tuple[bytes, bytes]]:
+        """The entries of `match` behind `matching_tags`, as they are kept."""
+        return self._prefixed("match", b"m")
+
     def tags_with_company(self) -> list[str]:
         """The tags, aliases among them, for which `matching_tags` says more than the tag itself."""
         return [k[1:].decode() for k, _ in self._prefixed("match", b"m")]

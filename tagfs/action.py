@@ -55,7 +55,7 @@ def attempt(
     state_facts: Callable[[Change], T],
     action: str | None,
     undoes: str | None,
-    durable: bool,
+    unsynced: set[str] | None,
 ) -> T:
     """Do it. On `lmdb.Error`, `DiskFull`, `StoreError` and whatever `state_facts` raises, nothing was changed."""
     appender = Appender(place.ledgers, place.own_folder)
@@ -103,8 +103,11 @@ def attempt(
         if full:
             raise DiskFull(place.ledgers) from exc
         raise
-    if appended and durable:
-        appender.sync()
+    if appended:
+        if unsynced is None:
+            appender.sync()
+        else:
+            unsynced.update(appender.written())
     if news is not None:
         with suppress(OSError):  # a full disk, say: the facts are safe, and the next action tells it
             write_seen(os.path.join(place.ledgers, place.own_folder), place.scratch, news)

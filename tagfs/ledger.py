@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -216,22 +216,25 @@ class Appender:
                 ) from exc
         self._undo.clear()
 
+    def written(self) -> list[str]:
+        """The segments of the last `append` and the folders of new ones: what `sync_paths` must make durable."""
+        return [*self._written, *{os.path.dirname(path) for path, size in self._undo if size == 0}]
+
     def sync(self) -> None:
         """Make the last `append` durable: the lines, and the names of new segments."""
-        folders = set()
-        for path in self._written:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-        for path, size in self._undo:
-            if size == 0:
-                folders.add(os.path.dirname(path))
-        for folder in folders:
-            sync_folder(folder)
+        sync_paths(self.written())
         self._undo.clear()
         self._written.clear()
+
+
+def sync_paths(paths: Iterable[str]) -> None:
+    """fsync files and folders by path."""
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def sync_folder(path: str) -> None:

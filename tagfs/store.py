@@ -37,6 +37,7 @@ from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, o
 from tagfs.index.positions import differs_in_size, is_behind
 from tagfs.index.read import View
 from tagfs.layout import Layout, StoreInfo, read_info
+from tagfs.ledger import sync_paths
 from tagfs.lock import Dirty, dirty_boot, hold, try_hold
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Store:
         self._dirty = Dirty(self.layout.dirty)
         self._temporary: str | None = None
         self._acting = False
+        self._unsynced: set[str] = set()
         self._looked_through = 0  # inode of the index for which every segment was looked at
 
     def _toml_mark(self) -> tuple[int, int]:
@@ -136,6 +138,7 @@ class Store:
 
     def close(self) -> None:
         """Leave the store; the last process to leave makes the index durable."""
+        self.sync_ledger()
         index, self._index = self._index, None
         if index is not None:
             if self._dirty._fd is not None:
@@ -239,6 +242,16 @@ class Store:
 
     # -- changing
 
+    def sync_ledger(self) -> None:
+        """Make durable what actions that were not `durable` stated."""
+        if self._unsynced:
+            paths, self._unsynced = self._unsynced, set()
+            try:
+                sync_paths(path for path in paths if os.path.exists(path))
+            except OSError as exc:
+                self._unsynced |= paths
+                raise translated(exc, self.layout.ledgers) from exc
+
     def locked(self) -> AbstractContextManager[None]:
         """Hold the store's lock, for work on ledger files themselves; not inside `act`."""
         if self.read_only:
@@ -293,7 +306,9 @@ class Store:
             index = self._writable()
             try:
                 with no_cycle_search():
-                    result = attempt(index, self._place(index), state_facts, action, undoes, durable)
+                    result = attempt(
+                        index, self._place(index), state_facts, action, undoes, None if durable else self._unsynced
+                    )
                 self._looked_through = index.inode
                 return result
             except lmdb.MapFullError:

@@ -122,6 +122,7 @@ class Applier:
         self._next_ordinal = self.view.ordinal_total()
         self._changed_ordinals = BitMap()
         self._changed_terms: set[int] = set()
+        self._old_names: dict[int, bytes] = {}
         self._nodes: list[str] | None = None
 
     @property
@@ -276,7 +277,8 @@ class Applier:
         for action, record in self._actions.items():
             self.tx.put(_action_key(action), _pack(record), db=self.db["action"])
         self.tx.put(b"next_ordinal", U64.pack(self._next_ordinal), db=self.db["meta"])
-        note_changes(self.tx, self.db["changes"], self._changed_ordinals, self._changed_terms)
+        note_changes(self.tx, self.db["changes"], self._changed_ordinals, self._changed_terms, self._old_names)
+        self._old_names = {}
         self._changed_ordinals = BitMap()
         self._changed_terms = set()
         self._entries.clear()
@@ -359,6 +361,8 @@ class Applier:
         out.rows[ordinal // ROWS][ordinal] = ROW.pack(guid, face.born_when, node, flags, sha)
         if name != entry.old_name or entry.is_new:
             out.names[ordinal // NAMES][ordinal] = name
+            if entry.old_name:
+                self._old_names[ordinal] = entry.old_name
         out.attrs[ordinal // ATTRS][ordinal] = pack_attr(guid, face.size_bytes, face.mode, entry.shared, face.mtime_ns)
         out.fwd[ordinal // FWD][ordinal] = sorted(own)
         if merge is not None:

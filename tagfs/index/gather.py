@@ -153,13 +153,16 @@ def by_high(ordinals: Iterable[int]) -> list[tuple[int, BitMap]]:
     return [(block, part) for block, part in parts if part]
 
 
-def note_changes(tx: Any, db: Any, ordinals: BitMap, terms: set[int]) -> None:
-    """Record what this transaction changed, for those who cache; only the newest are kept."""
+def note_changes(tx: Any, db: Any, ordinals: BitMap, terms: set[int], old_names: dict[int, bytes]) -> None:
+    """Record what this transaction changed, for those who cache; only the newest are kept.
+
+    `old_names`: what renamed files were called before, by ordinal.
+    """
     if not ordinals and not terms:
         return
     ordinals.run_optimize()
     now = tx.id()
-    tx.put(U64.pack(now), _pack([ordinals.serialize(), sorted(terms)]), db=db)
+    tx.put(U64.pack(now), _pack([ordinals.serialize(), sorted(terms), old_names]), db=db)
     cursor = tx.cursor(db)
     while cursor.first() and U64.unpack(cursor.key())[0] + CHANGES_KEPT <= now:
         cursor.delete()

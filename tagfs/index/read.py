@@ -36,7 +36,7 @@ from tagfs.index.blocks import (
     row_at,
 )
 from tagfs.index.env import Index
-from tagfs.index.schema import LONGEST_KEY, POST_KEY, TERM_HEAD, U16, U32, U64, termkey, termkey_prefix
+from tagfs.index.schema import CHANGES_KEPT, LONGEST_KEY, POST_KEY, TERM_HEAD, U16, U32, U64, termkey, termkey_prefix
 from tagfs.tag import split_tag
 from tagfs.term import ALL_TERM, FROM, TAG, TermKey
 from tagfs.value import value_of_key
@@ -287,6 +287,29 @@ class View:
         """The living files whose GUID begins with these digits."""
         return self.any_ids_beginning(hex_digits) & self.posting(ALL_TERM)
 
+    def by_ident(self, ident: int) -> int | None:
+        """The file whose GUID begins with these 56 bits, as `attrs` keeps them (low byte first)."""
+        raw = ident.to_bytes(7, "little")
+        for ordinal in self._guid_dups(raw[:2], raw[2:7]):
+            return ordinal
+        return None
+
+    def changes_since(self, transaction: int) -> list[tuple[int, BitMap, list[int], dict[int, bytes]]] | None:
+        """(transaction, files, terms, former names) of each newer transaction; None where some are no longer known."""
+        import msgspec
+
+        newest = self.tx.id()
+        if newest - transaction >= CHANGES_KEPT:
+            return None
+        cursor = self.tx.cursor(self.db["changes"])
+        out = []
+        found = cursor.set_range(U64.pack(transaction + 1))
+        while found:
+            files, terms, old_names = msgspec.msgpack.decode(cursor.value())
+            out.append((U64.unpack(cursor.key())[0], BitMap.deserialize(files), terms, old_names))
+            found = cursor.next()
+        return out
+
     def any_ids_beginning(self, hex_digits: str) -> BitMap:
         """All files, living or not, whose GUID begins with these digits. Quick from 4 digits on."""
         digits = hex_digits.replace("-", "").lower()
@@ -336,9 +359,12 @@ class View:
 
     def names(self, bitmap: BitMap) -> list[bytes]:
         """The names of a result in order of ordinals, UTF-8."""
+        return self.names_at(bitmap.to_array())
+
+    def names_at(self, ordinals: array[int]) -> list[bytes]:
+        """The names of files by ascending ordinals, UTF-8."""
         out: list[bytes] = []
         get, names_db = self.tx.get, self.db["names"]
-        ordinals = bitmap.to_array()
         at, total = 0, len(ordinals)
         while at < total:
             number = ordinals[at] // NAMES

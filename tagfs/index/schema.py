@@ -31,7 +31,8 @@ a leaf costs 14 bytes more.
 | match    | letter, text                 | m: NUL-joined tags whose files match a question for a tag, where |
 |          |                              | there are more than itself; c: what an alias stands for; |
 |          |                              | e: "" for a tag that was made; n: alias of a node GUID   |
-| changes  | u64 transaction              | msgpack: ordinals and terms that it changed; the newest 1,000 |
+| changes  | u64 transaction              | msgpack: ordinals and terms that it changed, names that  |
+|          |                              | renamed files had before; the newest 1,000               |
 | pending  | queue letter, u16 ordinal >> 16 | Roaring bitmap of files to be worked on (t: text to index) |
 
 Derived from rows + names + attrs + fwd + merge alone: guid, byname, hash, term counts, post.

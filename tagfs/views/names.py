@@ -269,7 +269,7 @@ class Sticky:
         holder = _first(plain, files)
         if holder is None:
             return None
-        if plain in self._special or files.shared(holder):
+        if plain in self._special or files.shared(holder) or _is_odd(holder, plain, files):
             given = _first(plain, files, self._given)
             if given is not None and given not in files:
                 self.left(given, plain)
@@ -288,7 +288,7 @@ class Sticky:
 
     def _give(self, plain: bytes, ordinal: int, files: Files) -> None:
         self._given.add(ordinal)
-        if plain not in self._special and (looks_long(plain) or (not plain.isascii() and files.name(ordinal) != plain)):
+        if plain not in self._special and (looks_long(plain) or _is_odd(ordinal, plain, files)):
             self._special[plain] = _UNUSUAL
 
     def special(self, plain: bytes) -> int | None:
@@ -406,6 +406,11 @@ def _first(plain: bytes, files: Files, among: BitMap | None = None) -> int | Non
         if found is not None:
             return found
     return None
+
+
+def _is_odd(ordinal: int, plain: bytes, files: Files) -> bool:
+    """Whether a file is stored under another spelling than it shows: `shared` knows nothing of twins in NFC."""
+    return not plain.isascii() and files.name(ordinal) != plain
 
 
 def _shows_whole_guid(name: bytes) -> bool:

@@ -101,7 +101,8 @@ class TakeBytes(Generic[F]):
     """Rule 1: `target` keeps GUID, tags, notes, placement and birth, and takes the bytes of `source`.
 
     The bytes it had stay as a version. `source` is no file any more; it leaves no trace in
-    the trash. `first`: the target has left the name a moment ago and comes back first.
+    the trash, and the versions it has itself, if any, become the target's. `first`: the
+    target has left the name a moment ago and comes back first.
     """
 
     target: F
@@ -152,7 +153,10 @@ class ToTrash(Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class DropBackup(Generic[F]):
-    """A backup made while saving `original` is removed by who made it: its bytes are a version, no file is left."""
+    """A backup made while saving `original` is removed by who made it, and no file is left.
+
+    Its bytes are a version of `original` already; the versions it has itself, if any, become those of `original`.
+    """
 
     backup: F
     original: F
@@ -281,6 +285,7 @@ class Saving(Generic[F]):
             self._stays(target)
             if saves:
                 self._is_gone(source)
+                self._backups.pop(target, None)
                 return TakeBytes(target, source)
             self._goes(directory, name, same, to_name, target, _Vacancy(source, tgid, now_ns, was))
             return Move(target)
@@ -316,13 +321,15 @@ class Saving(Generic[F]):
 
         Only what was acknowledged is a version: the bytes since the last `settled` are not.
         """
+        self._backups.pop(file, None)
         if to_bytes == 0 and size_bytes > 0 and file not in self._dirty:
             self._dirty.add(file)
             return KeepVersion(file)
         return None
 
     def wrote(self, file: F) -> None:
-        """A program wrote to a file: its bytes are in flux."""
+        """A program wrote to a file: its bytes are in flux. If it was a backup, it is no longer."""
+        self._backups.pop(file, None)
         self._dirty.add(file)
 
     def settled(self, file: F) -> None:

@@ -142,7 +142,15 @@ class ADirectory(RuleBasedStateMachine):
         if ordinal is None:
             return
         before = self.promised.setdefault(plain, ordinal)
-        assert before == ordinal, f"{plain!r} passed from {before} to {ordinal}"
+        if before != ordinal:
+            # One name and eight common digits, by chance one in four thousand million: the first made.
+            one, other = self.thing(before), self.thing(ordinal)
+            assert shown_form(one.name) == shown_form(other.name)
+            assert any(
+                one.guid.replace("-", "").startswith(digits) and other.guid.replace("-", "").startswith(digits)
+                for _, digits in parse_long(plain)
+            ), f"{plain!r} passed from {before} to {ordinal}"
+            self.promised[plain] = ordinal
 
     @rule(n=things)
     def enters(self, n: int) -> None:

@@ -219,8 +219,8 @@ class Desk:
         match self.saving.unlink(directory, name, thing.ordinal, tgid, self.now_ns, was):
             case DropBackup(backup, original):
                 assert backup == thing.ordinal
-                assert {thing.data, *thing.versions} <= set(self.things[original].versions)
-                self._retire(thing)
+                assert thing.data in self.things[original].versions
+                self._retire(thing, self.things[original])
             case ToTrash(_):
                 self._trash(thing)
             case TakeAway():
@@ -273,18 +273,20 @@ class Desk:
                     taking.versions.append(taking.data)
                 taking.data = source.data
                 self.acknowledged.add(taking.data)
-                self._retire(source)
+                self._retire(source, taking)
             case ExchangeBytes(keeps, made):
                 mine, other = self.things[keeps], self.things[made]
                 mine.versions.append(mine.data)
                 mine.data, other.data = other.data, mine.data
             case ExchangeNames():
                 assert target is not None
+                if directory != to_directory or (source.name, target.name) != (new_name(name), new_name(to_name)):
+                    raise Denied("EINVAL")  # a long name belongs to one file, and tags are not exchanged here
                 mine_name, other_name = source.name, target.name
                 self._set_name(source, other_name)
                 self._set_name(target, mine_name)
-                for thing, where in ((source, to_directory), (target, directory)):
-                    self._sticky(where).takes_over(thing.name, thing.ordinal, Here(self, where))
+                for thing in (source, target):
+                    self._sticky(directory).takes_over(thing.name, thing.ordinal, Here(self, directory))
 
     # -- inside
 
@@ -363,8 +365,9 @@ class Desk:
         thing.trashed = True
         self._leave_all(thing)
 
-    def _retire(self, thing: Thing) -> None:
+    def _retire(self, thing: Thing, into: Thing) -> None:
         thing.gone = True
+        into.versions += thing.versions
         if thing.scratch:
             for directory in thing.dirs:
                 self._sticky(directory).vacate(thing.name, Here(self, directory))

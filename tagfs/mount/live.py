@@ -1,0 +1,110 @@
+"""Keeps the kernel's caches true: what left a directory from beneath is forgotten there.
+
+Names and attributes are cached by the kernel for a day, which makes a warm stat cost no
+request at all. So whatever changes by other hands must be told: the `changes` table says
+which files and terms each transaction changed; directories whose result depends on them
+are computed anew, and the names that left are invalidated, plain and long. Names that
+arrive need nothing, since absence is not cached.
+
+Invalidation goes through a thread of pyfuse3's own, never from a handler: it waits for
+requests under way in the same directory. A directory's own entry is never invalidated;
+`pwd` in it would break.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from queue import SimpleQueue
+
+import pyfuse3
+from pyroaring import BitMap
+
+from tagfs.bucket import Clock
+from tagfs.guid import guid_of_bytes
+from tagfs.index.read import View
+from tagfs.mount.directories import Directories, Known
+from tagfs.mount.newborn import FILE_BIT
+from tagfs.views.directory import HOLDS_FILES
+from tagfs.views.names import long_name, shown_form
+
+log = logging.getLogger(__name__)
+
+
+class Live:
+    """What was last told to the kernel. Trio thread only, but for the thread that tells."""
+
+    def __init__(self, directories: Directories, transaction: int) -> None:
+        self._directories = directories
+        self._told = transaction
+        self._queue: SimpleQueue[tuple[int, bytes | None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._tell, name="lyts-invalidate", daemon=True)
+        self._thread.start()
+
+    def _tell(self) -> None:
+        while (item := self._queue.get()) is not None:
+            inode, name = item
+            try:
+                if name is None:
+                    pyfuse3.invalidate_inode(inode, attr_only=True)
+                elif not name:
+                    pyfuse3.invalidate_inode(inode, attr_only=False)
+                else:
+                    pyfuse3.invalidate_entry(inode, name)
+            except OSError:
+                pass  # the kernel did not know it, which is as good
+            except Exception:  # noqa: BLE001 - the session is gone; nothing is left to tell
+                return
+
+    def forget_entry(self, inode: int, name: bytes) -> None:
+        """Let the kernel look a name up again."""
+        self._queue.put((inode, name))
+
+    def forget_attributes(self, inode: int) -> None:
+        """Let the kernel ask for the attributes of a file again."""
+        self._queue.put((inode, None))
+
+    def forget_bytes(self, inode: int) -> None:
+        """Let the kernel read a file again."""
+        self._queue.put((inode, b""))
+
+    def look(self, view: View, clock: Clock) -> None:
+        """Tell the kernel what changed since the last look."""
+        now = view.tx.id()
+        if now == self._told:
+            return
+        changes = view.changes_since(self._told)
+        before, self._told = self._told, now
+        if changes is None:
+            log.info("more changed than is remembered (since %s); everything is looked at anew", before)
+        changed, old_names = BitMap(), dict[int, bytes]()
+        for _, files, _, names in changes or ():
+            changed |= files
+            for ordinal, name in names.items():
+                old_names.setdefault(ordinal, name)
+        for known in self._directories:
+            if known.directory.kind in HOLDS_FILES and known.files_at >= 0:
+                self._look_at(view, clock, known, old_names)
+        for ordinal in changed:
+            self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
+
+    def _look_at(self, view: View, clock: Clock, known: Known, old_names: dict[int, bytes]) -> None:
+        old = known.kept_files()
+        for ordinal, name in old_names.items():
+            if ordinal in old:
+                known.sticky.left(ordinal, name)
+                self._forget_names(view, known, ordinal, name)
+        new = known.files(view, clock)
+        for ordinal in old - new:
+            self._forget_names(view, known, ordinal, view.name(ordinal).encode("utf-8", "surrogatepass"))
+
+    def _forget_names(self, view: View, known: Known, ordinal: int, name: bytes) -> None:
+        row = view.row(ordinal)
+        plain = shown_form(name)
+        self.forget_entry(known.inode, plain)
+        if row is not None and view.attr(ordinal).shared:
+            self.forget_entry(known.inode, long_name(plain, guid_of_bytes(row.guid)))
+
+    def finish(self) -> None:
+        """End the thread."""
+        self._queue.put(None)

@@ -1,0 +1,465 @@
+"""FUSE requests, one method each: names, attributes, listings, and handing on of bytes.
+
+Nothing is decided here. What a directory holds and what an operation means comes from
+`tagfs.views`; what a save means from `views.saving`, carried out in `mount.changes`;
+bytes are `mount.contents`. Rules:
+
+- Handlers run one after the other and are synchronous inside (see `loop`); no await
+  between reading and writing a table.
+- Names that do not exist are never cached by the kernel, so what is added from beneath is
+  seen at once; names that leave are invalidated (`live`), from a thread.
+- `flush` is always answered: one ENOSYS and the kernel would never send another, and
+  `close` is where the facts of a written file are stated.
+- One descriptor an open handle, none an inode.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyfuse3
+from pyfuse3 import EntryAttributes, FileInfo, Operations, readdir_reply
+
+from tagfs.bucket import Clock
+from tagfs.index.blocks import Attr
+from tagfs.index.read import View
+from tagfs.mount.answer import Refused, all_answered, fail
+from tagfs.mount.changes import Changes
+from tagfs.mount.directories import DIRECTORY_BIT, Known, ViewFiles
+from tagfs.mount.newborn import FILE_BIT, Newborn
+from tagfs.store import Store
+from tagfs.views import attributes, effects, listing, tree
+from tagfs.views.directory import HOLDS_FILES, Kind, root_directory
+from tagfs.views.matrix import Operation, Refusal, rule
+from tagfs.views.names import Listing
+from tagfs.views.recent import last_when
+from tagfs.views.static import static_files
+
+log = logging.getLogger(__name__)
+
+STATIC_BIT = 1 << 62
+CACHED_S = 86_400.0
+PAGE_FILES = 128
+DIRECTORY_BLOCK = 1 << 20
+"""What directories report as st_blksize: programs size their getdents buffers by it."""
+
+
+class _Listed:
+    """An open directory: a snapshot, and how far it has been read."""
+
+    __slots__ = ("first", "known", "listing", "names", "ordinals", "page", "page_at")
+
+    def __init__(self, known: Known, names: list[tuple[bytes, int]], ordinals: array[int]) -> None:
+        self.known = known
+        self.names = names
+        """Directories, static files and newborns: (name, inode; 0 for a directory), before the files."""
+        self.ordinals = ordinals
+        self.listing = Listing(known.sticky)
+        self.page: list[bytes] = []
+        self.page_at = -1
+
+
+@all_answered
+class Mount(Operations):
+    """The file system. Trio thread only."""
+
+    supports_dot_lookup = False
+    enable_writeback_cache = False
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], Clock],
+        monotonic_ns: Callable[[], int],
+        *,
+        tags_only: bool = False,
+        read_only: bool = False,
+    ) -> None:
+        super().__init__()
+        self.changes = Changes(store, root_directory(tags_only), clock, monotonic_ns, read_only=read_only)
+        self._store = store
+        self._clock = clock
+        self._looks = self.changes.looks
+        self._directories = self.changes.directories
+        self._nursery = self.changes.nursery
+        self._owner = (os.getuid(), os.getgid())
+        self._listed: dict[int, _Listed] = {}
+        self._next_handle = 1
+        self._statics: dict[int, bytes] = {}
+        self._static_inodes: dict[tuple[str, str], int] = {}
+        self._began_ns = clock().now_ms * 1_000_000
+        # One object for all files in listings: making one for each was half of a listing's time.
+        self._file = self._blank(stat.S_IFREG | 0o644)
+
+    def idle(self) -> None:
+        """Before every sleep."""
+        self._looks.drop()
+
+    def look_for_changes(self) -> None:
+        """A few times a second: what others changed, and what is due."""
+        self.changes.tick()
+        self._looks.drop()
+
+    def finish(self) -> None:
+        """After the last request."""
+        self.changes.finish()
+        self._looks.drop()
+
+    # -- attributes
+
+    def _blank(self, mode: int) -> EntryAttributes:
+        entry = EntryAttributes()
+        entry.st_mode = mode
+        entry.st_nlink = 1
+        entry.st_uid, entry.st_gid = self._owner
+        entry.entry_timeout = entry.attr_timeout = CACHED_S
+        return entry
+
+    def _directory_entry(self, known: Known) -> EntryAttributes:
+        entry = self._blank(stat.S_IFDIR | 0o755)
+        entry.st_ino = known.inode
+        entry.st_blksize = DIRECTORY_BLOCK
+        entry.st_mtime_ns = entry.st_ctime_ns = entry.st_atime_ns = self.changes.changed_ns or self._began_ns
+        entry.attr_timeout = 1.0
+        return entry
+
+    def _file_entry(self, view: View, ordinal: int, attr: Attr | None = None) -> EntryAttributes:
+        attr = attr or view.attr(ordinal)
+        inode = FILE_BIT | attr.ident & (FILE_BIT - 1)
+        writer = self.changes.writer_of(inode)
+        if writer is not None:
+            return self._open_entry(inode, writer.fd, attr.mode)
+        row = view.row(ordinal)
+        entry = self._file
+        entry.st_ino = inode
+        entry.st_mode = stat.S_IFREG | attr.mode
+        entry.st_size = attr.size_bytes
+        entry.st_blocks = (attr.size_bytes + 511) >> 9
+        entry.st_mtime_ns = entry.st_atime_ns = attr.mtime_ns
+        entry.st_ctime_ns = (last_when(view, ordinal, row) >> 16) * 1_000_000 if row is not None else attr.mtime_ns
+        return entry
+
+    def _open_entry(self, inode: int, fd: int | str, mode: int) -> EntryAttributes:
+        """Of a file whose bytes are in flux: what the disk says."""
+        found = os.stat(fd)
+        entry = self._blank(stat.S_IFREG | mode)
+        entry.st_ino = inode
+        entry.st_size, entry.st_blocks = found.st_size, found.st_blocks
+        entry.st_mtime_ns, entry.st_atime_ns, entry.st_ctime_ns = (
+            found.st_mtime_ns,
+            found.st_atime_ns,
+            found.st_ctime_ns,
+        )
+        return entry
+
+    def _newborn_entry(self, newborn: Newborn) -> EntryAttributes:
+        writer = self.changes.writer_of(newborn.inode)
+        mode = stat.S_IMODE(os.stat(newborn.path).st_mode) | 0o044
+        return self._open_entry(newborn.inode, writer.fd if writer is not None else newborn.path, mode)
+
+    def _static_entry(self, known: Known, name: str, data: bytes) -> EntryAttributes:
+        key = (known.directory.path, name)
+        inode = self._static_inodes.setdefault(key, STATIC_BIT + len(self._static_inodes) + 1)
+        self._statics[inode] = data
+        entry = self._blank(stat.S_IFREG | 0o444)
+        entry.st_ino = inode
+        entry.st_size = len(data)
+        entry.st_mtime_ns = entry.st_ctime_ns = entry.st_atime_ns = self._began_ns
+        return entry
+
+    # -- names
+
+    def _known(self, inode: int) -> Known:
+        known = self._directories.get(inode)
+        if known is None:
+            fail(errno.ENOENT)
+        return known
+
+    async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> EntryAttributes:
+        known = self._known(parent_inode)
+        view = self._looks.view()
+        newborn = self._nursery.find(known.directory.path, name)
+        if newborn is not None:
+            return self._newborn_entry(newborn)
+        kind = known.directory.kind
+        if kind in HOLDS_FILES:
+            ordinal = self.changes.resolve(view, known, name)
+            if ordinal is not None:
+                return self._file_entry(view, ordinal)
+        elif kind is Kind.IDS:
+            ordinal = tree.file_by_id(view, name.decode("utf-8", "replace"))
+            if ordinal is not None:
+                return self._file_entry(view, ordinal)
+        text = name.decode("utf-8", "surrogateescape")
+        directory = tree.child_directory(view, known.directory, text, self._clock())
+        if directory is not None:
+            child = self._directories.at(directory, known.inode, name)
+            child.lookups += 1
+            return self._directory_entry(child)
+        data = static_files(known.directory).get(text)
+        if data is not None:
+            return self._static_entry(known, text, data)
+        return fail(errno.ENOENT)
+
+    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        for inode, lookups in inode_list:
+            if inode & DIRECTORY_BIT and not inode & (FILE_BIT | STATIC_BIT):
+                self._directories.forget(inode, lookups)
+
+    async def getattr(self, inode: int, ctx: Any) -> EntryAttributes:
+        known = self._directories.get(inode)
+        if known is not None:
+            return self._directory_entry(known)
+        newborn = self._nursery.by_inode.get(inode)
+        if newborn is not None:
+            return self._newborn_entry(newborn)
+        if inode in self._statics:
+            return next(
+                self._static_entry(self._known(pyfuse3.ROOT_INODE), name, self._statics[inode])
+                for (_, name), number in self._static_inodes.items()
+                if number == inode
+            )
+        view = self._looks.view()
+        ordinal = self.changes.ordinal(view, inode)
+        entry = self._file_entry(view, ordinal)
+        entry.st_ino = inode  # also where a save has put another file under this name
+        return entry
+
+    async def setattr(
+        self, inode: int, attr: EntryAttributes, fields: Any, fh: int | None, ctx: Any
+    ) -> EntryAttributes:
+        if self._directories.get(inode) is not None:
+            return await self.getattr(inode, ctx)  # accepted and forgotten: rsync, tar and cp -a insist on it
+        if inode in self._statics:
+            fail(errno.EPERM)
+        handle = self.changes.handles.get(fh) if fh is not None else None
+        uid = attr.st_uid if fields.update_uid else None
+        gid = attr.st_gid if fields.update_gid else None
+        refusal = attributes.on_chown(uid, gid, self._owner)
+        if refusal is not None:
+            raise Refused(refusal)
+        if fields.update_size:
+            self.changes.truncate(inode, attr.st_size, handle, ctx.pid)
+        if fields.update_mode:
+            self.changes.chmod(inode, stat.S_IMODE(attr.st_mode), ctx.pid)
+        if fields.update_mtime:
+            self.changes.utimens(inode, attr.st_mtime_ns, ctx.pid)
+        return await self.getattr(inode, ctx)
+
+    async def access(self, inode: int, mode: int, ctx: Any) -> bool:
+        return True  # default_permissions: the kernel checks the mode itself
+
+    # -- listings
+
+    async def opendir(self, inode: int, ctx: Any) -> int:
+        known = self._known(inode)
+        view = self._looks.view()
+        clock = self._clock()
+        directory = known.directory
+        names: list[tuple[bytes, int]] = [
+            (name.encode("utf-8", "surrogateescape"), 0) for name in listing.subdirectories(view, directory, clock)
+        ]
+        for name, data in static_files(directory).items():
+            names.append((name.encode(), self._static_entry(known, name, data).st_ino))
+        for newborn in self._nursery.shown_in(directory.path):
+            names.append((newborn.name, newborn.inode))
+        ordinals = known.files(view, clock).to_array() if directory.kind in HOLDS_FILES else array("I")
+        handle = self._next_handle
+        self._next_handle += 1
+        self._listed[handle] = _Listed(known, names, ordinals)
+        return handle
+
+    async def readdir(self, fh: int, start_id: int, token: Any) -> None:
+        listed = self._listed[fh]
+        if start_id < len(listed.names) and not self._list_names(listed, start_id, token):
+            return
+        self._list_files(listed, max(0, start_id - len(listed.names)), token)
+
+    def _list_names(self, listed: _Listed, start: int, token: Any) -> bool:
+        """List what stands before the files; False where there was no more room."""
+        view = self._looks.view()
+        clock = self._clock()
+        directory = listed.known.directory
+        for at in range(start, len(listed.names)):
+            name, inode = listed.names[at]
+            child: Known | None = None
+            if inode == 0:
+                found = tree.child_directory(view, directory, name.decode("utf-8", "surrogateescape"), clock)
+                if found is None:
+                    continue
+                child = self._directories.at(found, listed.known.inode, name)
+                entry = self._directory_entry(child)
+            elif inode in self._statics:
+                entry = self._static_entry(listed.known, name.decode(), self._statics[inode])
+            else:
+                newborn = self._nursery.by_inode.get(inode)
+                if newborn is None or newborn.name != name:
+                    continue
+                entry = self._newborn_entry(newborn)
+            if not readdir_reply(token, name, entry, at + 1):
+                if child is not None:
+                    self._directories.forget(child.inode, 0)
+                return False
+            if child is not None:
+                child.lookups += 1
+        return True
+
+    def _list_files(self, listed: _Listed, start: int, token: Any) -> None:
+        view = self._looks.view()
+        ordinals, known = listed.ordinals, listed.known
+        files = ViewFiles(view, known.files(view, self._clock()))
+        offset = len(listed.names) + 1
+        at = start
+        while at < len(ordinals):
+            page_at = at - at % PAGE_FILES
+            page = ordinals[page_at : page_at + PAGE_FILES]
+            attrs = [attr for _, attr in view.attrs(page)]
+            if listed.page_at != page_at:
+                names = view.names_at(page)
+                listed.page = listed.listing.page(
+                    [(o, name, attr.shared) for o, name, attr in zip(page, names, attrs, strict=True)], files
+                )
+                listed.page_at = page_at
+            for k in range(at - page_at, len(page)):
+                if page[k] in files:
+                    entry = self._file_entry(view, page[k], attrs[k])
+                    if not readdir_reply(token, listed.page[k], entry, offset + page_at + k):
+                        return
+            at = page_at + len(page)
+
+    async def releasedir(self, fh: int) -> None:
+        self._listed.pop(fh, None)
+
+    # -- bytes
+
+    async def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
+        data = self._statics.get(inode)
+        handle = self.changes.open_static(data) if data is not None else self.changes.open(inode, flags, ctx.pid)
+        return FileInfo(fh=handle, keep_cache=True)
+
+    async def create(
+        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any
+    ) -> tuple[FileInfo, EntryAttributes]:
+        known = self._known(parent_inode)
+        handle, inode = self.changes.create(known, name, mode, flags, ctx.pid)
+        newborn = self._nursery.by_inode.get(inode)
+        if newborn is not None:
+            return FileInfo(fh=handle, keep_cache=True), self._newborn_entry(newborn)
+        view = self._looks.view()
+        return FileInfo(fh=handle, keep_cache=True), self._file_entry(view, self.changes.ordinal(view, inode))
+
+    async def read(self, fh: int, offset: int, size: int) -> bytes:
+        handle = self.changes.handles[fh]
+        return handle.data[offset : offset + size] if handle.data is not None else os.pread(handle.fd, size, offset)
+
+    async def write(self, fh: int, offset: int, data: bytes) -> int:
+        handle = self.changes.handles[fh]
+        handle.dirty = True
+        return os.pwrite(handle.fd, data, offset)
+
+    async def flush(self, fh: int) -> None:
+        self.changes.settle(self.changes.handles[fh], closing=True)
+
+    async def fsync(self, fh: int, datasync: bool) -> None:
+        handle = self.changes.handles[fh]
+        if handle.data is None:
+            os.fsync(handle.fd)
+            self.changes.settle(handle)
+            self._store.sync_ledger()
+
+    async def fsyncdir(self, fh: int, datasync: bool) -> None:
+        self._store.sync_ledger()
+
+    async def release(self, fh: int) -> None:
+        self.changes.release(fh)
+
+    async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:
+        found = os.statvfs(self._store.layout.sets)
+        data = pyfuse3.StatvfsData()
+        for field in ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_favail"):
+            setattr(data, field, getattr(found, field))
+        data.f_namemax = 255
+        return data
+
+    # -- changes of names
+
+    async def mknod(self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: Any) -> EntryAttributes:
+        known = self._known(parent_inode)
+        if not stat.S_ISREG(mode):
+            self._refuse(rule(known.directory, Operation.SPECIAL))
+        handle, inode = self.changes.create(known, name, mode, os.O_WRONLY, ctx.pid)
+        self.changes.settle(self.changes.handles[handle])
+        self.changes.release(handle)
+        return await self.getattr(inode, ctx)
+
+    async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:
+        self.changes.unlink(self._known(parent_inode), name, ctx.pid)
+
+    async def rename(
+        self, parent_inode_old: int, name_old: bytes, parent_inode_new: int, name_new: bytes, flags: int, ctx: Any
+    ) -> None:
+        source, target = self._known(parent_inode_old), self._known(parent_inode_new)
+        self.changes.rename(source, name_old, target, name_new, flags, ctx.pid)
+
+    async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: Any) -> EntryAttributes:
+        self.changes.link(inode, self._known(new_parent_inode), new_name, Operation.LINK, ctx.pid)
+        return await self.getattr(inode, ctx)
+
+    async def symlink(self, parent_inode: int, name: bytes, target: bytes, ctx: Any) -> EntryAttributes:
+        raise Refused(
+            Refusal(errno.EPERM, "There are no symbolic links here. To give a file one more tag use ln without -s.")
+        )
+
+    async def mkdir(self, parent_inode: int, name: bytes, mode: int, ctx: Any) -> EntryAttributes:
+        known = self._known(parent_inode)
+        text = name.decode("utf-8", "surrogateescape")
+        self.changes.about_tags(lambda change: effects.on_mkdir(change.view, known.directory, text), ctx.pid)
+        return await self.lookup(parent_inode, name, ctx)
+
+    async def rmdir(self, parent_inode: int, name: bytes, ctx: Any) -> None:
+        self.changes.rmdir(self._known(parent_inode), name, ctx.pid)
+
+    def _refuse(self, found: object) -> None:
+        if isinstance(found, Refusal):
+            raise Refused(found)
+        fail(errno.EPERM)
+
+    # -- extended attributes
+
+    async def getxattr(self, inode: int, name: bytes, ctx: Any) -> bytes:
+        text = name.decode("utf-8", "surrogateescape")
+        if not text.startswith("user."):
+            fail(errno.EOPNOTSUPP)
+        if not inode & FILE_BIT or inode in self._nursery.by_inode:
+            fail(errno.ENODATA)
+        view = self._looks.view()
+        state = self.changes.contents.state(view, self.changes.ordinal(view, inode))
+        found = attributes.get_xattr(view, state, text)
+        if isinstance(found, Refusal):
+            fail(found.errno)
+        return found
+
+    async def listxattr(self, inode: int, ctx: Any) -> list[bytes]:
+        if not inode & FILE_BIT or inode in self._nursery.by_inode:
+            return []
+        view = self._looks.view()
+        state = self.changes.contents.state(view, self.changes.ordinal(view, inode))
+        return [name.encode("utf-8", "surrogateescape") for name in attributes.list_xattrs(state)]
+
+    async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: Any) -> None:
+        text = name.decode("utf-8", "surrogateescape")
+        if not text.startswith("user."):
+            fail(errno.EOPNOTSUPP)
+        self.changes.set_xattr(inode, text, value, ctx.pid)
+
+    async def removexattr(self, inode: int, name: bytes, ctx: Any) -> None:
+        text = name.decode("utf-8", "surrogateescape")
+        if not text.startswith("user."):
+            fail(errno.EOPNOTSUPP)
+        self.changes.set_xattr(inode, text, None, ctx.pid)

@@ -14,7 +14,7 @@ import shutil
 import stat
 from collections.abc import Callable
 
-from tagfs.ledger import sync_folder
+from tagfs.durable import sync_paths
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -75,7 +75,7 @@ def write_over(path: str, data: bytes) -> None:
     draft = path + ".new"
     write_file(draft, data, like=path if is_there(path) else None)
     os.replace(draft, path)
-    sync_folder(os.path.dirname(path))
+    sync_paths([os.path.dirname(path)])
 
 
 def link_over(path: str, target: str) -> None:
@@ -84,15 +84,15 @@ def link_over(path: str, target: str) -> None:
     remove(draft)
     os.symlink(target, draft)
     os.replace(draft, path)
-    sync_folder(os.path.dirname(path))
+    sync_paths([os.path.dirname(path)])
 
 
 def move(source: str, target: str) -> None:
     """Rename, also into another folder."""
     os.rename(source, target)
-    sync_folder(os.path.dirname(target))
+    sync_paths([os.path.dirname(target)])
     if os.path.dirname(source) != os.path.dirname(target):
-        sync_folder(os.path.dirname(source))
+        sync_paths([os.path.dirname(source)])
 
 
 def exchange(one: str, other: str) -> None:
@@ -103,8 +103,8 @@ def exchange(one: str, other: str) -> None:
     if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), one)
-    sync_folder(os.path.dirname(one))
-    sync_folder(os.path.dirname(other))
+    sync_paths([os.path.dirname(one)])
+    sync_paths([os.path.dirname(other)])
 
 
 def remove(path: str) -> None:
@@ -116,7 +116,7 @@ def remove(path: str) -> None:
             os.unlink(path)
     except FileNotFoundError:
         return
-    sync_folder(os.path.dirname(path))
+    sync_paths([os.path.dirname(path)])
 
 
 def make_folder(path: str) -> None:
@@ -193,4 +193,4 @@ def sync_tree(folder: str) -> None:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-    sync_folder(folder)
+    sync_paths([folder])

@@ -33,9 +33,9 @@ import shlex
 from contextlib import suppress
 
 from migrations import disk
+from tagfs.durable import sync_paths
 from tagfs.errors import NoStore, StoreError
 from tagfs.layout import Layout, read_toml
-from tagfs.ledger import sync_folder
 
 BARRIER = "this store is being brought to another format; go on with: lyts migrate"
 LINKED = ".store.toml"
@@ -157,7 +157,7 @@ def switch(root: str) -> None:
     # Written beforehand: on a disk that fills up, renaming still works, in both directions.
     for path, toml in ((place.forward, place.new.toml), (place.back, place.old.toml)):
         disk.write_file(path, disk.read_file(toml), like=toml)
-    sync_folder(place.folder)
+    sync_paths([place.folder])
     disk.write_over(place.store.toml, toml_text({**read_toml(place.old), "format": BARRIER}))
     _one_by_one(place)
 
@@ -168,7 +168,7 @@ def _at_once(place: Place, folder: str) -> bool:
     try:
         for folder_path, toml in ((here, place.old.toml), (there, place.new.toml)):
             disk.write_file(os.path.join(folder_path, LINKED), disk.read_file(toml), like=toml)
-            sync_folder(folder_path)
+            sync_paths([folder_path])
         disk.link_over(place.store.toml, os.path.join("ledgers", folder, LINKED))
         disk.exchange(here, there)
     except OSError as exc:
@@ -213,10 +213,10 @@ def _take_back(place: Place) -> None:
     # The barrier must not fall before the ledgers are back, after a power cut either.
     for path in (place.store.ledgers, place.old.ledgers, place.new.ledgers):
         with suppress(OSError):
-            sync_folder(path)
+            sync_paths([path])
     os.rename(place.back, place.store.toml)
     with suppress(OSError):
-        sync_folder(place.store.root)
+        sync_paths([place.store.root])
 
 
 def settle(root: str) -> str | None:

@@ -108,15 +108,6 @@ def hash_file(path: str, progress: Callable[[int], None] | None = None) -> str:
         os.close(fd)
 
 
-def sync_file(path: str) -> None:
-    """fsync a file by path."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def _plain(exc: OSError) -> str:
     if isinstance(exc, FileNotFoundError):
         return "there is no such file"

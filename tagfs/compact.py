@@ -18,12 +18,12 @@ from collections.abc import Collection
 
 from pyroaring import BitMap
 
+from tagfs.durable import sync_paths
 from tagfs.errors import PeerDataError
 from tagfs.fact import parse_fact
 from tagfs.index.catchup import segments_mentioning
 from tagfs.index.positions import known_segments, newest_read
 from tagfs.index.read import View
-from tagfs.ledger import sync_folder
 from tagfs.seen import seen_by_others
 from tagfs.store import Store
 
@@ -47,7 +47,7 @@ def drop_lines(store: Store, guids: Collection[str]) -> int:
             if name.startswith(own):
                 dropped += _rewrite(os.path.join(store.layout.ledgers, name), store.layout.scratch, ended)
         if dropped:
-            sync_folder(os.path.join(store.layout.ledgers, store.info.ledger_folder))
+            sync_paths([os.path.join(store.layout.ledgers, store.info.ledger_folder)])
     if dropped:
         store.act(lambda change: None)  # catches up with the segments as they are now
     return dropped

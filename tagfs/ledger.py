@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
+from tagfs.durable import sync_paths
 from tagfs.errors import DiskFull, StoreError
 from tagfs.layout import make_folder
 from tagfs.stamp import is_stamp
@@ -225,22 +226,3 @@ class Appender:
         sync_paths(self.written())
         self._undo.clear()
         self._written.clear()
-
-
-def sync_paths(paths: Iterable[str]) -> None:
-    """fsync files and folders by path."""
-    for path in paths:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-def sync_folder(path: str) -> None:
-    """fsync a folder, so that names made in it survive a power cut."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import lmdb
 
 from tagfs import reserve
+from tagfs.durable import sync_paths
 from tagfs.errors import DiskFull, ReadOnlyStore, StoreError
 from tagfs.guid import Guid
 from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, open_index, reading, translated
 from tagfs.index.positions import differs_in_size, is_behind
 from tagfs.index.read import View
 from tagfs.layout import Layout, StoreInfo, read_info
-from tagfs.ledger import sync_paths
 from tagfs.lock import Dirty, dirty_boot, hold, try_hold
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from tagfs.bytes import CannotTake, Taken, sync_file, take, why_not_a_file
+from tagfs.bytes import CannotTake, Taken, take, why_not_a_file
 from tagfs.change import Change
+from tagfs.durable import sync_paths
 from tagfs.errors import BadTag, DiskFull, LytsError, ReadOnlyStore, StoreError
 from tagfs.face import DEFAULT_MODE
 from tagfs.fact import Content, Made, time_text
@@ -28,7 +29,6 @@ from tagfs.guid import Guid, new_guid
 from tagfs.index.blocks import IN_TRASH, LISTED
 from tagfs.index.read import View
 from tagfs.layout import make_folder
-from tagfs.ledger import sync_folder
 from tagfs.place import places
 from tagfs.slug import data_path
 from tagfs.store import Store
@@ -280,8 +280,7 @@ class Adder:
 
     def _keep(self, batch: list[_Ready]) -> None:
         """Make a batch durable and born."""
-        for ready in batch:
-            sync_file(ready.taken.path)
+        sync_paths(ready.taken.path for ready in batch)
         folders = set()
         try:
             for ready in batch:
@@ -290,9 +289,7 @@ class Adder:
                 os.rename(ready.taken.path, ready.place)
                 os.chmod(ready.place, 0o600)
                 folders.add(folder)
-            for folder in folders:
-                sync_folder(folder)
-                sync_folder(os.path.dirname(folder))
+            sync_paths({*folders, *map(os.path.dirname, folders)})
             outcome = self._store.act(lambda change: [self._born(change, ready) for ready in batch], action=self.action)
         except BaseException as exc:
             for ready in batch:
@@ -381,7 +378,7 @@ def _part_from(ready: _Ready) -> None:
     """The source stays where it is, so the bytes here must not be the same inode: an edit there would reach them."""
     if os.stat(ready.place).st_nlink > 1:
         again = take(ready.place, ready.taken.path)
-        sync_file(again.path)
+        sync_paths([again.path])
         os.rename(again.path, ready.place)
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from tagfs.bytes import hash_file, sync_file, take
+from tagfs.bytes import hash_file, take
 from tagfs.change import Change
+from tagfs.durable import sync_paths
 from tagfs.errors import BadRequest, NothingMatched, StoreError
 from tagfs.face import face_of
 from tagfs.fact import Content
 from tagfs.index.read import View
 from tagfs.layout import Layout, make_folder
-from tagfs.ledger import sync_folder
 from tagfs.place import kept_versions_folder, places
 from tagfs.stamp import ms_of
 from tagfs.store import Store
@@ -96,12 +96,12 @@ def bring_back(store: Store, guid: str, sha256: str) -> str | None:
         raise StoreError(f"{version.path} is damaged: its bytes are not those of that version; nothing was changed")
     layout = store.layout
     copy = take(version.path, os.path.join(layout.scratch, f"{guid}-{version.sha256[:16]}")).path
-    sync_file(copy)
+    sync_paths([copy])
     keep = kept_version(layout, guid, current.sha256)
     make_folder(os.path.dirname(keep))
     if not os.path.exists(keep):
         os.link(current.path, keep)  # the inode that is replaced below; nobody writes to it after
-        sync_folder(os.path.dirname(keep))
+        sync_paths([os.path.dirname(keep)])
 
     def state(change: Change) -> str | None:
         if change.state(guid).content_heads()[-1][1].sha256 != current.sha256:
@@ -116,7 +116,7 @@ def bring_back(store: Store, guid: str, sha256: str) -> str | None:
 
     try:
         os.replace(copy, current.path)
-        sync_folder(os.path.dirname(current.path))
+        sync_paths([os.path.dirname(current.path)])
         return store.act(state)
     except BaseException:
         os.link(keep, copy)

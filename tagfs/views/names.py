@@ -15,8 +15,8 @@ that had moved up. The five seconds of the rule are in `saving`: within them the
 goes back to the file that had it. To a lookup, "nothing" and "nobody" are one: ENOENT.
 
 What is remembered is small: which files hold their own plain name (a Roaring bitmap of
-ordinals), and the names that are closed. A dict of all names given out was rejected: 180
-MB with a million files looked up.
+ordinals), and the names that are closed. A dict of all names given out was rejected: it
+takes some 150 bytes for every file looked up.
 
 Names are bytes at this edge. NFC is what is listed; NFC and NFD both resolve. Pure: what
 the index knows comes in through `Files`.
@@ -256,7 +256,10 @@ class Sticky:
             # The whole GUID is beyond doubt; fewer digits may be what another file is really
             # called, and has been given.
             if found is not None and (who is None or _shows_whole_guid(plain)):
-                self._given_long.add(found)
+                if shown_form(files.name(found)) == plain:  # a name so long that it is its own long name
+                    self._give(plain, found, files)
+                else:
+                    self._given_long.add(found)
                 return found
             if who is None and self._given_long and by_long_name(plain, files, self._given_long) is not None:
                 return None  # whom it meant has left; it is not for a file that is really called so
@@ -371,11 +374,14 @@ class Sticky:
             self._long_closed.discard(plain)
 
 
-class _Remembered:
-    """A set of names in a few bytes each, by their 64-bit hashes in two halves.
+_28_BITS = (1 << 28) - 1
 
-    It never misses a name; it takes one in a thousand million for one of 100,000 it has,
-    and then a file shows its long name.
+
+class _Remembered:
+    """A set of names in some ten bytes each, by two hashes of 28 bits.
+
+    It never misses a name; it takes one in seven million for one of 100,000 it has, and
+    then a file shows its long name.
     """
 
     __slots__ = ("_high", "_low")
@@ -386,16 +392,16 @@ class _Remembered:
 
     def add(self, name: bytes) -> None:
         value = hash(name)
-        self._low.add(value & 0xFFFFFFFF)
-        self._high.add(value >> 32 & 0xFFFFFFFF)
+        self._low.add(value & _28_BITS)
+        self._high.add(value >> 32 & _28_BITS)
 
     def discard(self, name: bytes) -> None:
         if name in self:
-            self._low.discard(hash(name) & 0xFFFFFFFF)
+            self._low.discard(hash(name) & _28_BITS)
 
     def __contains__(self, name: bytes) -> bool:
         value = hash(name)
-        return value & 0xFFFFFFFF in self._low and value >> 32 & 0xFFFFFFFF in self._high
+        return value & _28_BITS in self._low and value >> 32 & _28_BITS in self._high
 
 
 def _first(plain: bytes, files: Files, among: BitMap | None = None) -> int | None:

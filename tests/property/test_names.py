@@ -143,14 +143,18 @@ class ADirectory(RuleBasedStateMachine):
             return
         before = self.promised.setdefault(plain, ordinal)
         if before != ordinal:
-            # One name and eight common digits, by chance one in four thousand million: the first made.
-            one, other = self.thing(before), self.thing(ordinal)
-            assert shown_form(one.name) == shown_form(other.name)
-            assert any(
-                one.guid.replace("-", "").startswith(digits) and other.guid.replace("-", "").startswith(digits)
-                for _, digits in parse_long(plain)
-            ), f"{plain!r} passed from {before} to {ordinal}"
+            assert self.are_alike(before, ordinal, plain), f"{plain!r} passed from {before} to {ordinal}"
             self.promised[plain] = ordinal
+
+    def are_alike(self, one: int, other: int, long: bytes) -> bool:
+        """Two files with one name (then) and these common digits: one in four thousand million.
+
+        The long name leads to the one made first, whoever had it before.
+        """
+        return any(
+            all(self.thing(n).guid.replace("-", "").startswith(digits) for n in (one, other))
+            for _, digits in parse_long(long)
+        )
 
     @rule(n=things)
     def enters(self, n: int) -> None:
@@ -215,7 +219,8 @@ class ADirectory(RuleBasedStateMachine):
         if thing.ordinal in self.here:  # the adapter leaves out what has gone meanwhile
             assert self.listing is not None
             (name,) = self.listing.page([(thing.ordinal, thing.name, self.here.shared(thing.ordinal))], self.here)
-            assert name not in self.listed, "a name appears twice in a listing"
+            before = self.listed.get(name)
+            assert before is None or self.are_alike(before, thing.ordinal, name), "a name appears twice in a listing"
             self.listed[name] = thing.ordinal
             self.see(name, thing.ordinal)
 

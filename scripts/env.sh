@@ -2,7 +2,8 @@
 # What ./demo, ./test and ./prove share; read with `.`, not run.
 #
 #   ROOT          the checkout
-#   prepare run   .venv with lyts in it            (requirements/run.lock)
+#   prepare run   .venv with lyts in it            (requirements/mount.lock; where that cannot be,
+#                                                   requirements/run.lock: all but the mount)
 #   prepare dev   the same and the tools for tests (requirements/dev.lock)
 #
 # POSIX sh. Works from a bare Debian 12 that has only git, with any umask, locale and
@@ -46,31 +47,58 @@ find_python() {
 
 # --- system packages --------------------------------------------------------
 
-# install_packages NAME...: through apt-get, as root or with sudo; says what is needed otherwise.
-install_packages() {
-    need="please install these system packages and start again: $*"
-    command -v apt-get >/dev/null 2>&1 || die "there is no apt-get here; $need"
+# try_packages NAME...: through apt-get, as root or with sudo. Otherwise `why` says why not.
+try_packages() {
+    why='there is no apt-get here'
+    command -v apt-get >/dev/null 2>&1 || return 1
     if [ "$(id -u)" -eq 0 ]; then
         as_root=env
     elif command -v sudo >/dev/null 2>&1 && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
         as_root='sudo env'
     else
-        die "$need (this needs root: apt-get install $*)"
+        why="this needs root: apt-get install $*"
+        return 1
     fi
     say "Installing system packages: $*"
     apt_log=$(mktemp)
     # $as_root is one or two words on purpose. A list of packages that cannot be renewed
     # (no network) may still name what is needed.
     # shellcheck disable=SC2086
-    if ! {
+    if {
         $as_root DEBIAN_FRONTEND=noninteractive apt-get update -qq || echo 'apt-get update failed; trying all the same'
         $as_root DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@"
     } > "$apt_log" 2>&1; then
-        cat -- "$apt_log" >&2
         rm -f -- "$apt_log"
-        die "apt-get could not install them; $need"
+        return 0
     fi
+    cat -- "$apt_log" >&2
     rm -f -- "$apt_log"
+    why='apt-get could not install them'
+    return 1
+}
+
+# install_packages NAME...: the same, and the end where it cannot be.
+install_packages() {
+    try_packages "$@" || die "$why; please install these system packages and start again: $*"
+}
+
+# --- what the mount is built with -------------------------------------------
+
+# pyfuse3 is compiled here: against libfuse3, for this Python.
+can_build_mount() {
+    command -v pkg-config >/dev/null 2>&1 && pkg-config --exists fuse3 2>/dev/null &&
+        command -v gcc >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 &&
+        "$VENV/bin/python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
+}
+
+# What it needs from the system; otherwise `why` says what is missing.
+prepare_mount() {
+    can_build_mount && return 0
+    try_packages fuse3 libfuse3-dev pkg-config gcc libc6-dev python3-dev || return 1
+    can_build_mount && return 0
+    why="the C headers of $("$VENV/bin/python" -c 'import sys; print(sys.base_prefix)')/bin/python3 are missing"
+    return 1
 }
 
 # --- the virtual environment ------------------------------------------------
@@ -78,7 +106,7 @@ install_packages() {
 # One line that changes with anything that would change what is installed.
 stamp_of() {
     {
-        cat -- "$ROOT/requirements/$1.lock" "$ROOT/pyproject.toml"
+        cat -- "$ROOT/requirements/$1.lock" "$ROOT/requirements/build.lock" "$ROOT/pyproject.toml"
         printf '%s\n' "$VENV"
         "$VENV/bin/python" -c 'import sys; print(sys.version)'
     } | sha256sum | cut -d ' ' -f 1
@@ -93,11 +121,25 @@ is_current() {
     [ -f "$VENV/installed-$1" ] && venv_works && [ "$(cat -- "$VENV/installed-$1")" = "$(stamp_of "$1")" ]
 }
 
-prepare() {
-    # The environment for tests is one for running, too.
-    if is_current dev || is_current "$1"; then
-        if [ "$1" = run ] || is_current dev; then return 0; fi
+# install LOCK: what the lock says, and lyts as it stands here.
+install() {
+    say "Installing into .venv (requirements/$1.lock)"
+    rm -f -- "$VENV"/installed-*
+    if [ "$1" != run ]; then
+        # First what pyfuse3 is built with, so that building it fetches nothing unchecked.
+        pip_install --require-hashes -r "$ROOT/requirements/build.lock" || return 1
     fi
+    pip_install --require-hashes --no-build-isolation -r "$ROOT/requirements/$1.lock" || return 1
+    pip_install --no-deps --no-build-isolation --editable "$ROOT" || return 1
+    stamp_of "$1" > "$VENV/installed-$1"
+}
+
+pip_install() { "$VENV/bin/python" -m pip install -qq "$@" >&2; }
+
+prepare() {
+    # The environment for tests is one for running, too; without the mount it is tried again.
+    if is_current dev; then return 0; fi
+    if [ "$1" = run ] && is_current mount; then return 0; fi
     if ! venv_works; then
         if ! find_python; then
             install_packages python3 python3-venv ca-certificates
@@ -107,11 +149,18 @@ prepare() {
         rm -rf -- "$VENV"
         "$PYTHON" -m venv "$VENV" || die "could not make $VENV"
     fi
-    say "Installing into .venv (requirements/$1.lock)"
-    rm -f -- "$VENV"/installed-*
-    if ! "$VENV/bin/python" -m pip install -qq --require-hashes -r "$ROOT/requirements/$1.lock" >&2 ||
-        ! "$VENV/bin/python" -m pip install -qq --no-deps --no-build-isolation --editable "$ROOT" >&2; then
-        die "the installation failed; is the network there? Start again to go on where it stopped"
+    failed="the installation failed; is the network there? Start again to go on where it stopped"
+    if prepare_mount; then
+        if [ "$1" = dev ]; then
+            install dev || die "$failed"
+            return 0
+        fi
+        if install mount; then return 0; fi
+        why='pyfuse3 could not be installed, see above'
+    elif [ "$1" = dev ]; then
+        die "the tests need what the mount is built with: fuse3 libfuse3-dev pkg-config gcc python3-dev ($why)"
     fi
-    stamp_of "$1" > "$VENV/installed-$1"
+    say "Going on WITHOUT the mount: $why."
+    if is_current run; then return 0; fi
+    install run || die "$failed"
 }

@@ -6,13 +6,17 @@ person is in the middle of a line. At most `MOST` candidates.
 
 Bash splits words at `=` and `:` and wants names quoted; its part of that is in here,
 the script for fish differs from click's in that values may hold commas.
+
+Beside `lyts`, the scripts complete paths below a mount for `cd`, `ls`, `cp` and `mv`: a
+query is no entry of a directory, so the shell alone cannot. What fits there is
+`shell.complete_paths`; everything else stays with the shell's own completion.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -174,6 +178,71 @@ _BASH = """\
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 
+_BASH_PATHS = r"""
+# Paths below a lyts mount: the end of a query. All else is left to what completed before.
+_lyts_paths() {
+    local found
+    if [[ ${COMP_WORDS[*]:1:COMP_CWORD} == *[+,=]* && $(< /proc/self/mounts) == *' fuse.lyts '* ]]; then
+        local IFS=$'\n'
+        found=$(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD %(complete_var)s=bash_path \
+            %(prog_name)s 2>/dev/null)
+        if [[ -n $found ]]; then
+            mapfile -t COMPREPLY <<< "$found"
+            compopt +o filenames -o nospace -o nosort
+            return 0
+        fi
+        unset IFS
+    fi
+    local before=_lyts_before_${1##*/}
+    before=${!before}
+    if [[ -n $before ]]; then "$before" "$@"; fi
+}
+_lyts_take_over() {
+    local name spec before
+    for name in cd ls cp mv; do
+        spec=$(complete -p $name 2>/dev/null)
+        case $spec in
+            *_lyts_paths*) ;;
+            '')
+                case $name in
+                    cd) complete -o bashdefault -o dirnames -F _lyts_paths cd ;;
+                    *) complete -o bashdefault -o default -F _lyts_paths $name ;;
+                esac ;;
+            *' -F '*)
+                before=${spec##* -F }
+                before=${before%%%% *}
+                printf -v _lyts_before_$name %%s "$before"
+                eval "${spec/ -F $before / -F _lyts_paths }" ;;
+        esac
+    done
+}
+_lyts_take_over
+"""
+
+_ZSH_PATHS = r"""
+# Paths below a lyts mount: the end of a query. All else is left to what completed before.
+_lyts_paths() {
+    local -a found
+    if [[ $PREFIX == *[+,=]* && "$(< /proc/self/mounts)" == *' fuse.lyts '* ]]; then
+        found=("${(@f)$(env COMP_WORD="$PREFIX" %(complete_var)s=zsh_path %(prog_name)s 2>/dev/null)}")
+        if [[ -n $found[1] ]]; then
+            compadd -U -Q -S '' -- $found
+            return 0
+        fi
+    fi
+    ${_lyts_before[$service]:-_files} "$@"
+}
+_lyts_take_over() {
+    local name
+    typeset -gA _lyts_before
+    for name in cd ls cp mv; do
+        [[ $_comps[$name] == _lyts_paths ]] || _lyts_before[$name]=$_comps[$name]
+        compdef _lyts_paths $name
+    done
+}
+_lyts_take_over
+"""
+
 _FISH = """\
 function %(complete_func)s
     set -l response (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) \
@@ -191,13 +260,24 @@ function %(complete_func)s
     end
 end
 complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
+
+# Paths below a lyts mount: the end of a query. Offered beside what fish completes itself.
+function _lyts_paths
+    set -l word (commandline -ct)
+    if string match -q -r '[+,=]' -- $word; and string match -q '* fuse.lyts *' < /proc/self/mounts
+        env COMP_WORD=$word %(complete_var)s=fish_path %(prog_name)s 2>/dev/null
+    end
+end
+for name in cd ls cp mv
+    complete --command $name --arguments "(_lyts_paths)"
+end
 """
 
 
 class Bash(BashComplete):
     """Bash: words are parted at `=` and `:`, and what is put in must be quoted."""
 
-    source_template = _BASH
+    source_template = _BASH + _BASH_PATHS
 
     def get_completion_args(self) -> tuple[list[str], str]:
         raw = os.environ["COMP_WORDS"].split("\n")
@@ -235,7 +315,35 @@ class Fish(FishComplete):
     source_template = _FISH
 
 
-_SHELLS = {"bash": Bash, "zsh": ZshComplete, "fish": Fish}
+class Zsh(ZshComplete):
+    """Zsh: as click has it, and paths."""
+
+    source_template = ZshComplete.source_template + _ZSH_PATHS
+
+
+_SHELLS = {"bash": Bash, "zsh": Zsh, "fish": Fish}
+
+
+def paths(shell: str, environ: Mapping[str, str]) -> Iterable[str]:
+    """What Tab offers for the path under the cursor, as the shell is to put it in."""
+    from shell.complete_paths import MOST, candidates
+
+    before, quoted = "", shell == "fish"
+    if shell == "bash":
+        cursor = int(environ["COMP_CWORD"])
+        words, before, quoted = bash_words(environ["COMP_WORDS"].split("\n")[: cursor + 1], cursor)
+        word = words[-1]
+    else:
+        word = "".join(split_arg_string(environ["COMP_WORD"])[:1])
+    home = environ.get("HOME") or os.path.expanduser("~")
+    for found in islice(candidates(word, os.getcwd(), home), MOST):
+        value = found.removeprefix(before)
+        yield value if quoted else escaped(value)
+
+
+def escaped(text: str) -> str:
+    """A word as bash and zsh read it; a tilde at its begin stays what it is."""
+    return re.sub(r"""([^\w%+=:,./@~-])""", r"\\\1", text)
 
 
 def script(shell: str) -> str:
@@ -252,9 +360,13 @@ def answer(app: App, instruction: str) -> int:
 
     shell, _, what = instruction.partition("_")
     kind = _SHELLS.get(shell)
-    if kind is None or what != "complete":
+    if kind is None or what not in ("complete", "path"):
         return 1
     try:
+        if what == "path":
+            app.output.out.lines(paths(shell, app.environ))
+            app.output.flush()
+            return 0
         text = kind(root, {"obj": app}, "lyts", _VARIABLE).complete()
         app.output.out.raw((text + "\n").encode("utf-8", "backslashreplace"))
         app.output.flush()

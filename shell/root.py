@@ -23,7 +23,8 @@ class Entry(NamedTuple):
 
 
 _BEGIN, _FIND = "Begin", "Find and look"
-_TAG, _MIND, _CARE, _HELP = "Tag and tidy", "Change your mind", "Look after the store", "Help"
+_TAG, _MIND, _MOUNT = "Tag and tidy", "Change your mind", "In folders, for all programs"
+_CARE, _HELP = "Look after the store", "Help"
 
 TABLE: dict[str, Entry] = {
     "init": Entry(_BEGIN, "Makes a store."),
@@ -44,6 +45,10 @@ TABLE: dict[str, Entry] = {
     "trash": Entry(_MIND, "Lists removed files, brings them back, or deletes them for good."),
     "log": Entry(_MIND, "Tells what was done, when, and on which device."),
     "versions": Entry(_MIND, "Lists the contents a file has had."),
+    "mount": Entry(_MOUNT, "Makes the library a folder, in which every query is a directory."),
+    "umount": Entry(_MOUNT, "Takes a mount away."),
+    "enable": Entry(_MOUNT, "Mounts the library now and at every login."),
+    "disable": Entry(_MOUNT, "Mounts the library no longer at every login."),
     "doctor": Entry(_CARE, "Looks whether all is set up well."),
     "fsck": Entry(_CARE, "Checks the store: ledgers, index, bytes."),
     "reindex": Entry(_CARE, "Makes the index again."),

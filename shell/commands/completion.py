@@ -11,7 +11,7 @@ EXAMPLES = """
 lyts completion bash > ~/.local/share/bash-completion/completions/lyts
 lyts completion zsh > ~/.zfunc/_lyts        (a folder of your fpath)
 lyts completion fish > ~/.config/fish/completions/lyts.fish
-eval "$(lyts completion bash)"              only for now, in bash or zsh
+eval "$(lyts completion bash)"              in ~/.bashrc (or zsh, in ~/.zshrc): also paths
 """
 
 
@@ -22,7 +22,10 @@ def command(ctx: click.Context, shell: str) -> int:
     """Prints what makes Tab complete lyts commands in your shell.
 
     Tab then completes commands, options, tags (after a + those that go with what stands
-    before it), and names of files in the library.
+    before it), and names of files in the library. After cd, ls, cp and mv it also completes
+    paths below a mount: cd ~/lyts/tags/music+ and Tab shows what narrows the music. In bash
+    and zsh that works from the first Tab on if your shell reads this at its start; read from
+    a folder of completions, it works after the first Tab behind lyts.
     """
     from shell.complete import script
 

@@ -21,15 +21,23 @@ def command(ctx: click.Context, as_json: bool) -> int:
     """Looks whether all is set up well.
 
     Where the store is, what other devices said, ledger lines that could not be read,
-    clocks that are ahead, and what lyts stands on. It changes nothing. The exit status is
+    clocks that are ahead, what lyts mount needs, and what lyts stands on. It changes nothing. The exit status is
     1 when there is a problem.
     """
+    from shlex import quote
+
+    from shell.mounting import crashed
     from tagfs.check.doctor import examine
+    from tagfs.check.finding import Remark
     from tagfs.store import this_machine
 
     app = app_of(ctx)
     output = app.output
-    found = examine(app.root, this_machine())
+    left = [
+        Remark("note", "mount", f"{path} was left behind by a mount that crashed", f"lyts mount {quote(path)} mends it")
+        for path in crashed(dict(app.environ))
+    ]
+    found = sorted([*examine(app.root, this_machine()), *left], key=lambda one: list(_MARKS).index(one.level))
     code = EXIT_NOTHING if any(one.level == "problem" for one in found) else EXIT_DONE
     if as_json:
         output.json(one._asdict() for one in found)

@@ -29,7 +29,7 @@ OLDEST_PYTHON = (3, 11)
 def examine(root: str, machine: Machine) -> list[Remark]:
     """All remarks on the store in the folder `root` and the machine it is on, worst last."""
     out: list[Remark] = []
-    for look in (_python, _store, _space, _folders, _index, _ledgers):
+    for look in (_python, _store, _space, _folders, _index, _ledgers, _mounting):
         try:
             out.extend(look(root, machine))
         except LytsError as exc:
@@ -147,6 +147,19 @@ def _ledgers(root: str, machine: Machine) -> Iterator[Remark]:
                 PROBLEM, "ledgers", f"{name} was {what}; {vouched} facts it lost were kept", "look at the disk it is on"
             )
         yield from _clocks(view, machine.wall_ms())
+
+
+def _mounting(root: str, machine: Machine) -> Iterator[Remark]:
+    from tagfs.mount import point  # which does not import pyfuse3
+
+    lacking = point.missing()
+    for what, hint in lacking:
+        yield Remark(NOTE, "mount", f"{what}, so lyts mount does not work", hint)
+    if not lacking:
+        alone = (
+            "" if point.others_are_allowed() else f"; for --allow-other, user_allow_other is to be in {point.FUSE_CONF}"
+        )
+        yield Remark(OK, "mount", f"all is there that lyts mount needs{alone}", "")
 
 
 def _clocks(view: View, wall_ms: int) -> Iterator[Remark]:

@@ -7,8 +7,10 @@ SHA-256, and is a version of the file; nothing is unlinked that a fact still nam
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from tagfs.bytes import hash_file, take
 from tagfs.change import Change
@@ -20,10 +22,14 @@ from tagfs.index.blocks import PLAIN
 from tagfs.index.read import View
 from tagfs.layout import make_folder
 from tagfs.merge import FileState
-from tagfs.mount.newborn import Newborn
+from tagfs.mount.newborn import NEWBORN_ATTRIBUTE, ORDINARY_MODE, Newborn
 from tagfs.place import Places, kept_versions_folder, places
 from tagfs.slug import data_path
 from tagfs.store import Store
+from tagfs.views import attributes
+from tagfs.views.matrix import Refusal
+
+log = logging.getLogger(__name__)
 
 
 class Contents:
@@ -59,47 +65,138 @@ class Contents:
         return self._store.layout.data(self._label, data_path(guid, name))
 
     def put_in_place(self, newborn: Newborn, name: str) -> str:
-        """Move the bytes of a newborn from scratch to their place; open handles stay good."""
+        """Put the bytes of a newborn where they belong; open handles stay good.
+
+        They stand in scratch as well until the birth is stated (`is_born`): a crash between
+        the two leaves a newborn, not bytes that nobody knows.
+        """
         place = self.place_for(newborn.guid, name)
         make_folder(os.path.dirname(place))
-        os.rename(newborn.path, place)
         try:
-            os.removexattr(place, "user.lyts.newborn")
-        except OSError:
-            pass
-        newborn.path = place
+            os.link(newborn.path, place)
+        except FileExistsError:
+            if not os.path.samefile(newborn.path, place):
+                raise
+        except OSError as exc:
+            if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+            os.rename(newborn.path, place)  # no hard links here
         return place
 
-    def birth(self, change: Change, newborn: Newborn, name: str, digest: str, tags: Sequence[str]) -> None:
-        """State the birth of a file whose bytes are in place."""
-        found = os.stat(newborn.path)
+    def is_born(self, newborn: Newborn, place: str) -> None:
+        """The birth is stated: what stands in scratch is not needed any more."""
+        _forget_newborn(place)
+        _remove(newborn.path)
+        newborn.path = place
+
+    def not_born(self, newborn: Newborn, place: str) -> None:
+        """The birth could not be stated: it stays a newborn."""
+        if os.path.exists(newborn.path):
+            _remove(place)
+        else:
+            os.rename(place, newborn.path)
+            newborn.remember()
+
+    def birth(self, change: Change, newborn: Newborn, name: str, digest: str, place: str) -> None:
+        """State the birth of a file whose bytes are in place, with what was set before."""
         change.about_file(
             newborn.guid,
             made=Made(name=name, data=data_path(newborn.guid, name)),
-            content=content_of(digest, found),
-            tag=list(tags) or None,
+            content=content_of(digest, os.stat(place)),
+            tag=list(newborn.tags) or None,
             holds={change.node: True},
         )
+        if newborn.mode != ORDINARY_MODE:
+            change.about_file(newborn.guid, mode=newborn.mode)
+        self.state_xattrs(change, newborn.guid, newborn.xattrs)
 
-    def keep_version(self, guid: str, path: str, digest: str) -> None:
-        """Set the bytes at `path` aside as a version: linked where nobody has them open, else copied."""
-        place = os.path.join(kept_versions_folder(self._store.layout, guid), digest)
+    def state_xattrs(self, change: Change, guid: str, xattrs: Mapping[str, bytes]) -> None:
+        """State extended attributes that were set on a newborn; tags add to those of the path."""
+        for name, value in xattrs.items():
+            said = attributes.set_xattr(change.view, change.state(guid), name, value, adds=True)
+            if isinstance(said, Refusal):
+                log.info("%s was not kept with the file: %s", name, said.sentence)
+            elif said:
+                change.about_file(guid, **said)
+
+    def digest_of(self, state: FileState, path: str) -> str:
+        """The SHA-256 of what stands at `path`: as stated, where size and time say that nobody has written since."""
+        heads = state.content_heads()
+        if heads:
+            known, found = heads[-1][1], os.stat(path)
+            if (known.size_bytes, known.modified) == (found.st_size, time_text(found.st_mtime_ns)):
+                return known.sha256
+        return hash_file(path)
+
+    def has_version(self, guid: str, digest: str) -> bool:
+        """Whether bytes are kept as a version of a file."""
+        return os.path.exists(self._kept(guid, digest))
+
+    def _kept(self, guid: str, digest: str) -> str:
+        return os.path.join(kept_versions_folder(self._store.layout, guid), digest)
+
+    def keep_version(self, guid: str, path: str, digest: str, *, link: bool = False) -> None:
+        """Set the bytes at `path` aside as a version.
+
+        Args:
+            link: nobody will write to them any more.
+        """
+        place = self._kept(guid, digest)
         if os.path.exists(place):
             return
         make_folder(os.path.dirname(place))
+        if link:
+            try:
+                os.link(path, place)
+                return
+            except OSError as exc:
+                if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV):
+                    raise
         draft = os.path.join(self._store.layout.scratch, f"keep-{guid}")
-        if os.path.exists(draft):
-            os.unlink(draft)
+        _remove(draft)
         take(path, draft)
         os.rename(draft, place)
 
-    def replace(self, guid: str, path: str, new: str, old_digest: str) -> None:
-        """Put the bytes at `new` in the place of those at `path`, which become a version."""
-        keep = os.path.join(kept_versions_folder(self._store.layout, guid), old_digest)
-        make_folder(os.path.dirname(keep))
-        if not os.path.exists(keep):
-            os.link(path, keep)
+    def replace(self, guid: str, path: str, new: str, digest: str, *, in_use: bool) -> None:
+        """Put the bytes at `new` in the place of those at `path`, which become a version.
+
+        Args:
+            digest: SHA-256 of those at `path`.
+            in_use: somebody may still write to the old ones.
+        """
+        self.keep_version(guid, path, digest, link=not in_use)
         os.replace(new, path)
+        _forget_newborn(path)
+
+    def own_copy(self, guid: str, path: str) -> bool:
+        """Before bytes are written to: where another name leads to them too (a version), make them ours alone.
+
+        Says whether there are other bytes at `path` now.
+        """
+        if os.stat(path).st_nlink == 1:
+            return False
+        draft = os.path.join(self._store.layout.scratch, f"own-{guid}")
+        _remove(draft)
+        taken = take(path, draft)
+        os.utime(draft, ns=(taken.mtime_ns, taken.mtime_ns))
+        for name, value in taken.xattrs.items():
+            os.setxattr(draft, name, value)
+        os.rename(draft, path)
+        return True
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _forget_newborn(path: str) -> None:
+    try:
+        os.removexattr(path, NEWBORN_ATTRIBUTE)
+    except OSError:
+        pass  # there was none, or the file system has none
 
 
 def content_of(digest: str, found: os.stat_result, was: str | None = None) -> Content:

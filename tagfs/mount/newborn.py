@@ -11,6 +11,8 @@ attribute of the scratch file, so that a crash loses none of it.
 
 from __future__ import annotations
 
+import base64
+import fcntl
 import json
 import logging
 import os
@@ -18,13 +20,17 @@ from collections.abc import Iterator
 
 from tagfs.guid import Guid, bytes_of_guid, is_guid
 from tagfs.mount.answer import fail
+from tagfs.views.names import long_name, shown_form
 from tagfs.views.temporary import is_temporary
 
 log = logging.getLogger(__name__)
 
 FILE_BIT = 1 << 60
-_ATTRIBUTE = "user.lyts.newborn"
+ORDINARY_MODE = 0o644
+NEWBORN_ATTRIBUTE = "user.lyts.newborn"
 _SUFFIX = ".new"
+_WRITTEN = ".written"
+_MOUNTS = "mounts.lock"
 
 
 def inode_of_guid(guid: str) -> int:
@@ -35,29 +41,41 @@ def inode_of_guid(guid: str) -> int:
 class Newborn:
     """A file in scratch, shown in one directory under one name."""
 
-    def __init__(self, guid: Guid, path: str, directory: str, name: bytes, tags: list[str]) -> None:
+    def __init__(
+        self, guid: Guid, path: str, directory: str, name: bytes, tags: list[str], mode: int = ORDINARY_MODE
+    ) -> None:
         self.guid = guid
         self.path = path
         self.directory = directory
         """The path of the directory it is shown in, as spelled."""
         self.name = name
         self.tags = tags
+        self.mode = mode
+        self.mode_was_set = False
+        self.xattrs: dict[str, bytes] = {}
+        """What was set before it is born."""
+        self.companion = False
+        """It is a database's journal, and stays in scratch as long as that stands beside it."""
         self.inode = inode_of_guid(guid)
         self.handles = 0
         self.removed = False
 
     @property
     def is_temporary(self) -> bool:
-        return is_temporary(self.name)
+        return self.companion or is_temporary(self.name)
 
     def remember(self) -> None:
         """Write down what is not in the bytes."""
-        record = {"name": self.name.hex(), "directory": self.directory, "tags": self.tags}
+        record: dict[str, object] = {"name": self.name.hex(), "directory": self.directory, "tags": self.tags}
+        if self.mode != ORDINARY_MODE:
+            record["mode"] = self.mode
+        if self.xattrs:
+            record["xattrs"] = {name: base64.b64encode(value).decode() for name, value in self.xattrs.items()}
         try:
-            os.setxattr(self.path, _ATTRIBUTE, json.dumps(record).encode())
+            os.setxattr(self.path, NEWBORN_ATTRIBUTE, json.dumps(record).encode())
         except OSError as exc:
             # Without it a crash leaves the bytes under their GUID alone, which is no loss of bytes.
-            log.debug("no extended attributes in scratch: %s", exc)
+            log.debug("no room for extended attributes in scratch: %s", exc)
 
 
 class Nursery:
@@ -67,53 +85,114 @@ class Nursery:
         self.scratch = scratch
         self.by_inode: dict[int, Newborn] = {}
         self._shown: dict[tuple[str, bytes], Newborn] = {}
+        self._lock: int | None = None
 
     def path_for(self, guid: str) -> str:
         return os.path.join(self.scratch, guid + _SUFFIX)
 
+    def new(self, guid: Guid, directory: str, name: bytes, tags: list[str], mode: int = ORDINARY_MODE) -> Newborn:
+        """A newborn that is not shown yet, and has no bytes."""
+        return Newborn(guid, self.path_for(guid), directory, name, tags, mode)
+
     def add(self, newborn: Newborn) -> None:
         """Show a newborn."""
-        if (newborn.directory, newborn.name) in self._shown:
+        key = newborn.directory, shown_form(newborn.name)
+        if key in self._shown:
             fail(17)  # EEXIST; the kernel looked before, so this is a race it lost
         self.by_inode[newborn.inode] = newborn
-        self._shown[newborn.directory, newborn.name] = newborn
+        self._shown[key] = newborn
         newborn.remember()
 
     def find(self, directory: str, name: bytes) -> Newborn | None:
         """The newborn that is shown so."""
-        return self._shown.get((directory, name))
+        return self._shown.get((directory, shown_form(name))) if self._shown else None
 
     def move(self, newborn: Newborn, directory: str, name: bytes, tags: list[str]) -> None:
         """Show it elsewhere."""
-        self._shown.pop((newborn.directory, newborn.name), None)
+        self._shown.pop((newborn.directory, shown_form(newborn.name)), None)
         newborn.directory, newborn.name, newborn.tags = directory, name, tags
-        self._shown[directory, name] = newborn
+        self._shown[directory, shown_form(name)] = newborn
         newborn.remember()
 
     def drop(self, newborn: Newborn) -> None:
-        """It is shown no more (born, removed, taken for its bytes)."""
-        self.by_inode.pop(newborn.inode, None)
-        self._shown.pop((newborn.directory, newborn.name), None)
+        """It is shown no more (born, removed, taken for its bytes). Open handles of a removed one keep it known."""
+        self._shown.pop((newborn.directory, shown_form(newborn.name)), None)
+        if not newborn.removed or not newborn.handles:
+            self.by_inode.pop(newborn.inode, None)
+
+    def remove(self, newborn: Newborn) -> None:
+        """A program removed it, or put something else in its place."""
+        newborn.removed = True
+        self.drop(newborn)
+        try:
+            os.unlink(newborn.path)
+        except FileNotFoundError:
+            pass
 
     def shown_in(self, directory: str) -> Iterator[Newborn]:
         """The newborns of a directory."""
         return (newborn for (where, _), newborn in list(self._shown.items()) if where == directory)
 
     def __iter__(self) -> Iterator[Newborn]:
-        return iter(list(self.by_inode.values()))
+        return iter([newborn for newborn in self.by_inode.values() if not newborn.removed])
+
+    def am_alone(self) -> bool:
+        """Whether no other mount of this store is running. Held for the life of the process."""
+        if self._lock is None:
+            path = os.path.join(self.scratch, _MOUNTS)
+            self._lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            return False
+        return True
+
+    def share(self) -> None:
+        """Others may come; what is in scratch is no longer ours alone."""
+        if self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
 
     def gather(self) -> list[Newborn]:
         """After a start: the newborns that a crash left in scratch."""
-        found = []
+        found: dict[tuple[str, bytes], Newborn] = {}
         for entry in os.scandir(self.scratch):
             guid = entry.name.removesuffix(_SUFFIX)
             if not entry.name.endswith(_SUFFIX) or not is_guid(guid) or not entry.is_file(follow_symlinks=False):
                 continue
-            try:
-                record = json.loads(os.getxattr(entry.path, _ATTRIBUTE))
-                name, directory = bytes.fromhex(record["name"]), str(record["directory"])
-                tags = [str(tag) for tag in record["tags"]]
-            except (OSError, ValueError, KeyError, TypeError):
-                name, directory, tags = f"recovered {guid[:8]}".encode(), "untagged", []
-            found.append(Newborn(Guid(guid), entry.path, directory, name, tags))
-        return found
+            newborn = _read_newborn(Guid(guid), entry.path)
+            if (newborn.directory, shown_form(newborn.name)) in found:
+                newborn.name = long_name(newborn.name, guid)
+            found[newborn.directory, shown_form(newborn.name)] = newborn
+        return list(found.values())
+
+    # -- files of the library whose bytes are in flux
+
+    def in_flux(self, guid: str) -> None:
+        """The bytes of a file are about to differ from what is stated; after a crash they are looked at again."""
+        os.close(os.open(os.path.join(self.scratch, guid + _WRITTEN), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+
+    def at_rest(self, guid: str) -> None:
+        """What a file's bytes are is stated."""
+        try:
+            os.unlink(os.path.join(self.scratch, guid + _WRITTEN))
+        except FileNotFoundError:
+            pass
+
+    def left_in_flux(self) -> list[Guid]:
+        """After a start: the files that a crash left in flux."""
+        names = (name.removesuffix(_WRITTEN) for name in os.listdir(self.scratch) if name.endswith(_WRITTEN))
+        return [Guid(guid) for guid in names if is_guid(guid)]
+
+
+def _read_newborn(guid: Guid, path: str) -> Newborn:
+    try:
+        record = json.loads(os.getxattr(path, NEWBORN_ATTRIBUTE))
+        name, directory = bytes.fromhex(record["name"]), str(record["directory"])
+        newborn = Newborn(guid, path, directory, name, [str(tag) for tag in record["tags"]])
+        newborn.mode = int(record.get("mode", ORDINARY_MODE)) & 0o7777
+        newborn.xattrs = {str(key): base64.b64decode(value) for key, value in record.get("xattrs", {}).items()}
+        name.decode()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        newborn = Newborn(guid, path, "untagged", f"recovered {guid[:8]}".encode(), [])
+    return newborn

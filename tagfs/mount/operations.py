@@ -37,7 +37,7 @@ from tagfs.store import Store
 from tagfs.views import attributes, effects, listing, tree
 from tagfs.views.directory import HOLDS_FILES, Kind, root_directory
 from tagfs.views.matrix import Operation, Refusal, rule
-from tagfs.views.names import Listing
+from tagfs.views.names import MAX_NAME_BYTES, Listing
 from tagfs.views.recent import last_when
 from tagfs.views.static import static_files
 
@@ -53,7 +53,7 @@ DIRECTORY_BLOCK = 1 << 20
 class _Listed:
     """An open directory: a snapshot, and how far it has been read."""
 
-    __slots__ = ("first", "known", "listing", "names", "ordinals", "page", "page_at")
+    __slots__ = ("begun", "known", "listing", "names", "ordinals", "page", "page_at")
 
     def __init__(self, known: Known, names: list[tuple[bytes, int]], ordinals: array[int]) -> None:
         self.known = known
@@ -63,6 +63,7 @@ class _Listed:
         self.listing = Listing(known.sticky)
         self.page: list[bytes] = []
         self.page_at = -1
+        self.begun = False
 
 
 @all_answered
@@ -158,10 +159,21 @@ class Mount(Operations):
         )
         return entry
 
+    def _purged_entry(self, inode: int) -> EntryAttributes:
+        """Of a file that is no more; who has it open still asks."""
+        opened = self.changes.handles.of(self.changes.real_inode(inode))
+        if not opened:
+            fail(errno.ENOENT)
+        entry = self._open_entry(inode, opened[0].fd, 0o644)
+        entry.st_nlink = 0
+        return entry
+
     def _newborn_entry(self, newborn: Newborn) -> EntryAttributes:
-        writer = self.changes.writer_of(newborn.inode)
-        mode = stat.S_IMODE(os.stat(newborn.path).st_mode) | 0o044
-        return self._open_entry(newborn.inode, writer.fd if writer is not None else newborn.path, mode)
+        opened = self.changes.handles.of(newborn.inode)
+        entry = self._open_entry(newborn.inode, opened[0].fd if opened else newborn.path, newborn.mode)
+        if newborn.removed:
+            entry.st_nlink = 0
+        return entry
 
     def _static_entry(self, known: Known, name: str, data: bytes) -> EntryAttributes:
         key = (known.directory.path, name)
@@ -189,6 +201,8 @@ class Mount(Operations):
             return self._newborn_entry(newborn)
         kind = known.directory.kind
         if kind in HOLDS_FILES:
+            if len(name) > MAX_NAME_BYTES:
+                fail(errno.ENAMETOOLONG)
             ordinal = self.changes.resolve(view, known, name)
             if ordinal is not None:
                 return self._file_entry(view, ordinal)
@@ -226,7 +240,10 @@ class Mount(Operations):
                 if number == inode
             )
         view = self._looks.view()
-        ordinal = self.changes.ordinal(view, inode)
+        try:
+            ordinal = self.changes.ordinal(view, inode)
+        except pyfuse3.FUSEError:
+            return self._purged_entry(inode)
         entry = self._file_entry(view, ordinal)
         entry.st_ino = inode  # also where a save has put another file under this name
         return entry
@@ -258,7 +275,12 @@ class Mount(Operations):
     # -- listings
 
     async def opendir(self, inode: int, ctx: Any) -> int:
-        known = self._known(inode)
+        handle = self._next_handle
+        self._next_handle += 1
+        self._listed[handle] = self._snapshot(self._known(inode))
+        return handle
+
+    def _snapshot(self, known: Known) -> _Listed:
         view = self._looks.view()
         clock = self._clock()
         directory = known.directory
@@ -270,13 +292,13 @@ class Mount(Operations):
         for newborn in self._nursery.shown_in(directory.path):
             names.append((newborn.name, newborn.inode))
         ordinals = known.files(view, clock).to_array() if directory.kind in HOLDS_FILES else array("I")
-        handle = self._next_handle
-        self._next_handle += 1
-        self._listed[handle] = _Listed(known, names, ordinals)
-        return handle
+        return _Listed(known, names, ordinals)
 
     async def readdir(self, fh: int, start_id: int, token: Any) -> None:
         listed = self._listed[fh]
+        if start_id == 0 and listed.begun:
+            listed = self._listed[fh] = self._snapshot(listed.known)  # rewinddir(3): the directory as it is now
+        listed.begun = True
         if start_id < len(listed.names) and not self._list_names(listed, start_id, token):
             return
         self._list_files(listed, max(0, start_id - len(listed.names)), token)
@@ -298,10 +320,13 @@ class Mount(Operations):
             elif inode in self._statics:
                 entry = self._static_entry(listed.known, name.decode(), self._statics[inode])
             else:
-                newborn = self._nursery.by_inode.get(inode)
-                if newborn is None or newborn.name != name:
+                newborn = self._nursery.find(directory.path, name)
+                if newborn is not None and newborn.inode == inode:
+                    entry = self._newborn_entry(newborn)
+                elif (born := self._born_meanwhile(view, listed.known, name, inode)) is not None:
+                    entry = self._file_entry(view, born)
+                else:
                     continue
-                entry = self._newborn_entry(newborn)
             if not readdir_reply(token, name, entry, at + 1):
                 if child is not None:
                     self._directories.forget(child.inode, 0)
@@ -309,6 +334,15 @@ class Mount(Operations):
             if child is not None:
                 child.lookups += 1
         return True
+
+    def _born_meanwhile(self, view: View, known: Known, name: bytes, inode: int) -> int | None:
+        """What was a newborn when the directory was opened may be a file since; its snapshot has it in one place."""
+        if known.directory.kind not in HOLDS_FILES:
+            return None
+        ordinal = self.changes.resolve(view, known, name)
+        if ordinal is None or FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1) != inode:
+            return None
+        return ordinal
 
     def _list_files(self, listed: _Listed, start: int, token: Any) -> None:
         view = self._looks.view()
@@ -340,14 +374,15 @@ class Mount(Operations):
 
     async def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
         data = self._statics.get(inode)
-        handle = self.changes.open_static(data) if data is not None else self.changes.open(inode, flags, ctx.pid)
-        return FileInfo(fh=handle, keep_cache=True)
+        handle = self.changes.open_static(data, flags) if data is not None else self.changes.open(inode, flags, ctx.pid)
+        # Bytes of a handle that fell behind may be in the kernel's cache.
+        return FileInfo(fh=handle, keep_cache=not self.changes.handles[handle].alias)
 
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any
     ) -> tuple[FileInfo, EntryAttributes]:
         known = self._known(parent_inode)
-        handle, inode = self.changes.create(known, name, mode, flags, ctx.pid)
+        handle, inode = self.changes.create(known, name, mode, ctx.pid)
         newborn = self._nursery.by_inode.get(inode)
         if newborn is not None:
             return FileInfo(fh=handle, keep_cache=True), self._newborn_entry(newborn)
@@ -356,11 +391,18 @@ class Mount(Operations):
 
     async def read(self, fh: int, offset: int, size: int) -> bytes:
         handle = self.changes.handles[fh]
-        return handle.data[offset : offset + size] if handle.data is not None else os.pread(handle.fd, size, offset)
+        if handle.data is not None:
+            return handle.data[offset : offset + size]
+        if handle.behind:
+            self.changes.live.forget_bytes(handle.inode)
+        return os.pread(handle.fd, size, offset)
 
     async def write(self, fh: int, offset: int, data: bytes) -> int:
         handle = self.changes.handles[fh]
-        handle.dirty = True
+        if not handle.dirty:
+            self.changes.begin_writing(handle)
+        if handle.behind or handle.alias:
+            self.changes.live.forget_bytes(handle.inode)
         return os.pwrite(handle.fd, data, offset)
 
     async def flush(self, fh: int) -> None:
@@ -369,9 +411,7 @@ class Mount(Operations):
     async def fsync(self, fh: int, datasync: bool) -> None:
         handle = self.changes.handles[fh]
         if handle.data is None:
-            os.fsync(handle.fd)
-            self.changes.settle(handle)
-            self._store.sync_ledger()
+            self.changes.sync(handle)
 
     async def fsyncdir(self, fh: int, datasync: bool) -> None:
         self._store.sync_ledger()
@@ -393,7 +433,7 @@ class Mount(Operations):
         known = self._known(parent_inode)
         if not stat.S_ISREG(mode):
             self._refuse(rule(known.directory, Operation.SPECIAL))
-        handle, inode = self.changes.create(known, name, mode, os.O_WRONLY, ctx.pid)
+        handle, inode = self.changes.create(known, name, mode, ctx.pid)
         self.changes.settle(self.changes.handles[handle])
         self.changes.release(handle)
         return await self.getattr(inode, ctx)
@@ -436,21 +476,14 @@ class Mount(Operations):
         text = name.decode("utf-8", "surrogateescape")
         if not text.startswith("user."):
             fail(errno.EOPNOTSUPP)
-        if not inode & FILE_BIT or inode in self._nursery.by_inode:
+        if not inode & FILE_BIT:
             fail(errno.ENODATA)
-        view = self._looks.view()
-        state = self.changes.contents.state(view, self.changes.ordinal(view, inode))
-        found = attributes.get_xattr(view, state, text)
-        if isinstance(found, Refusal):
-            fail(found.errno)
-        return found
+        return self.changes.get_xattr(inode, text)
 
     async def listxattr(self, inode: int, ctx: Any) -> list[bytes]:
-        if not inode & FILE_BIT or inode in self._nursery.by_inode:
+        if not inode & FILE_BIT:
             return []
-        view = self._looks.view()
-        state = self.changes.contents.state(view, self.changes.ordinal(view, inode))
-        return [name.encode("utf-8", "surrogateescape") for name in attributes.list_xattrs(state)]
+        return [name.encode("utf-8", "surrogateescape") for name in self.changes.list_xattrs(inode)]
 
     async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: Any) -> None:
         text = name.decode("utf-8", "surrogateescape")

@@ -12,12 +12,11 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import os
 import signal
-import subprocess
+import stat
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -26,14 +25,14 @@ import pyfuse3
 import trio
 
 from tagfs.bucket import Clock
-from tagfs.errors import BadRequest, StoreError
+from tagfs.errors import BadRequest
 from tagfs.mount import loop
 from tagfs.mount.operations import Mount
+from tagfs.mount.point import MountError, check_unused, clear_crashed
 from tagfs.store import Store
 
 log = logging.getLogger(__name__)
 
-FS_TYPE = "fuse.lyts"
 READ_AHEAD_KIB = 1024
 LOOK_S = 0.25
 """How often it is looked whether another process changed something."""
@@ -47,64 +46,25 @@ class Wishes(NamedTuple):
     tags_only: bool = False
 
 
-class MountError(StoreError):
-    """Mounting failed, with what to do about it."""
-
-
-def mounted_type(path: str) -> str | None:
-    """The file system type mounted exactly on `path`, None where it is no mount point."""
-    wanted = os.path.abspath(path)
-    found = None
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            left, _, right = line.partition(" - ")
-            where = left.split(" ")[4].encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
-            if where == wanted or left.split(" ")[4] == wanted:
-                found = right.split(" ")[0]
-    return found
-
-
-def unmount(path: str, *, lazy: bool = False) -> None:
-    """Unmount what is mounted on `path`. Raises `MountError` in plain words."""
-    command = ["fusermount3", "-u", *(["-z"] if lazy else []), "--", path]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except FileNotFoundError:
-        raise MountError("the program fusermount3 is missing; install the package fuse3") from None
-    except subprocess.TimeoutExpired:
-        raise MountError(f"{path} could not be unmounted within a minute") from None
-    if done.returncode:
-        words = done.stderr.strip().removeprefix("fusermount3: ")
-        if "busy" in words:
-            raise MountError(f"{path} is in use; leave it in all shells and close its files, then try again")
-        raise MountError(f"{path} could not be unmounted: {words}")
-
-
 def prepare(path: str) -> int:
     """Make the mount point ready; returns a descriptor of the folder that will be covered.
 
     Raises:
-        BadRequest: it is no empty folder, or something is mounted there.
+        BadRequest: it is no empty folder, or something is mounted there. It is left as it was.
     """
-    try:
-        os.stat(path)
-    except FileNotFoundError:
+    clear_crashed(path)
+    if not os.path.lexists(path):
         os.makedirs(path, mode=0o700)
-    except OSError as exc:
-        if exc.errno != errno.ENOTCONN:
-            raise MountError(f"{path} cannot be looked at: {exc.strerror}") from exc
-        unmount(path, lazy=True)  # what a crashed mount left behind
-    kind = mounted_type(path)
-    if kind is not None:
-        raise BadRequest(f"{path} is mounted already ({kind})")
+    check_unused(path)
+    before = stat.S_IMODE(os.stat(path).st_mode)
     try:
-        os.chmod(path, 0o700)
+        if not before & 0o400:
+            os.chmod(path, 0o700)  # as a mount leaves it behind, see above
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except NotADirectoryError:
-        raise BadRequest(f"{path} is a file, not a folder") from None
     except OSError as exc:
         raise MountError(f"{path} cannot be used: {exc.strerror}") from exc
     if os.listdir(fd):
+        os.fchmod(fd, before)
         os.close(fd)
         raise BadRequest(f"{path} is not empty; its files would be hidden by the mount")
     return fd

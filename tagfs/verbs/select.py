@@ -1,7 +1,8 @@
 """Which files are meant: from what a person typed to files of the library.
 
-A TARGET is the path of a file that was added, a GUID or short id, or a name; a query
-takes all that match. A path is recognised by where it was added from, else by its bytes.
+A TARGET is a path, a GUID or short id, or a name; a query takes all that match. A path in
+a mount is recognised by the identity that its file tells; any other by where the file was
+added from, else by its bytes.
 """
 
 from __future__ import annotations
@@ -106,6 +107,14 @@ def _near_names(view: View, target: str, among: BitMap) -> str:
 
 
 def _by_path(store: Store, view: View, path: str, among: BitMap) -> BitMap:
+    try:
+        # A file of the mount says itself which it is.
+        digits = prefix_digits(os.getxattr(path, "user.lyts.id").decode("ascii", "replace"))
+    except OSError:
+        pass
+    else:
+        if digits:
+            return view.any_ids_beginning(digits) & among
     real = os.path.realpath(path)
     folder, base = os.path.split(real)
     if real.startswith(store.layout.sets + os.sep):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pyroaring import BitMap
 
 from tagfs.change import Change
-from tagfs.errors import NothingMatched
+from tagfs.errors import LytsError, NothingMatched
 from tagfs.face import DEFAULT_MODE
 from tagfs.fact import Fact
 from tagfs.glossary import SAVED_THING, TAG_THING, Thing
@@ -26,6 +26,7 @@ from tagfs.stamp import node_of
 from tagfs.store import Store
 from tagfs.verbs.history import Action, actions, cancelled, facts_about, facts_of
 from tagfs.verbs.tagging import CHUNK_FILES
+from tagfs.verbs.versions import bring_back
 
 
 class Undone(NamedTuple):
@@ -64,7 +65,8 @@ def opposite(fact: Fact, state: FileState, past: Past) -> tuple[dict[str, Any], 
     at = fact.at
     say: dict[str, Any] = {}
     kept: list[str] = []
-    if fact.purge is not None:
+    if fact.purge is not None or state.is_purged():
+        # Anything stated about it now would bring the file back, without its bytes.
         return {}, ["a file deleted for good cannot be brought back"]
     if fact.made is not None:
         # Its tags, notes and the rest go to the trash with it, and come back with it.
@@ -115,8 +117,7 @@ def opposite(fact: Fact, state: FileState, past: Past) -> tuple[dict[str, Any], 
                 say[register] = answer
             if len(answer) < len(placed):
                 kept.append("its placement was changed again since")
-    if fact.content is not None:
-        kept.append("earlier contents come back with: lyts versions")
+    # Contents are not answered by statements alone: bytes have to move (`_bring_back`).
     return say, kept
 
 
@@ -223,7 +224,9 @@ def undo(store: Store, action: Action) -> Undone:
     answered, kept = 0, dict[str, int]()
     new_action: str | None = None
     files = BitMap()
+    contents: dict[str, tuple[str, str]] = {}
     for part in _portions(store, action):
+        _gather_contents(part, contents)
 
         def state(change: Change, part: Sequence[Fact] = part) -> tuple[int, list[str], str | None]:
             answering = _Answering(store, change, part, cancels)
@@ -236,9 +239,37 @@ def undo(store: Store, action: Action) -> Undone:
             kept[reason] = kept.get(reason, 0) + 1
         with store.view(fresh=False) as view:
             files.update(o for fact in part if fact.file and (o := view.ordinal(fact.file)) is not None)
+    for guid, (newest, before) in contents.items():
+        reason, new_action = _bring_back(store, guid, newest, before, new_action, action.action)
+        answered += not reason
+        if reason:
+            kept[reason] = kept.get(reason, 0) + 1
     if not answered and not kept and not files:
         raise NothingMatched("the facts of this action are in no ledger here, so it cannot be undone")
     return Undone(action, len(files), answered, kept, new_action)
+
+
+def _gather_contents(part: Sequence[Fact], contents: dict[str, tuple[str, str]]) -> None:
+    """For each file with new contents in an action: the newest of them, and the one before all of them."""
+    for fact in part:  # the newest first
+        if fact.file is not None and fact.content is not None and fact.made is None and fact.content.was is not None:
+            newest = contents[fact.file][0] if fact.file in contents else fact.content.sha256
+            contents[fact.file] = (newest, fact.content.was)
+
+
+def _bring_back(
+    store: Store, guid: str, newest: str, before: str, new_action: str | None, undoes: str
+) -> tuple[str, str | None]:
+    """Put earlier contents in place again. Returns why that was not done, "" where it was, and the action."""
+    heads = store.states([guid])[0].content_heads()
+    if not heads or heads[-1][1].sha256 != newest:
+        return "the contents were changed again since", new_action
+    if newest == before:
+        return "", new_action
+    try:
+        return "", bring_back(store, guid, before, action=new_action, undoes=undoes) or new_action
+    except LytsError as exc:
+        return f"earlier contents could not be put back ({exc})", new_action
 
 
 def _portions(store: Store, action: Action) -> Iterator[list[Fact]]:

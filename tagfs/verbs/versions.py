@@ -69,9 +69,13 @@ def kept_version(layout: Layout, guid: str, sha256: str) -> str:
     return os.path.join(kept_versions_folder(layout, guid), sha256)
 
 
-def bring_back(store: Store, guid: str, sha256: str) -> str | None:
+def bring_back(
+    store: Store, guid: str, sha256: str, *, action: str | None = None, undoes: str | None = None
+) -> str | None:
     """Make an earlier content (by the beginning of its SHA-256) the current one. Returns the action.
 
+    Args:
+        action, undoes: as for `Store.act`.
     Raises:
         NothingMatched: there is no such version, or its bytes are not here.
         BadRequest: it is the current one, or more than one begins so.
@@ -117,7 +121,7 @@ def bring_back(store: Store, guid: str, sha256: str) -> str | None:
     try:
         os.replace(copy, current.path)
         sync_paths([os.path.dirname(current.path)])
-        return store.act(state)
+        return store.act(state, action=action, undoes=undoes)
     except BaseException:
         os.link(keep, copy)
         os.replace(copy, current.path)

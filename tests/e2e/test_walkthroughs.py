@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tagfs.mount.point import FS_TYPE, mount_points
 from tests.support.console import fits, run_step, steps_of, with_output
+from tests.support.mounting import need_fuse
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "walkthroughs").glob("*.md"))]
@@ -29,12 +33,23 @@ def _env(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_command_on_the_page_prints_what_the_page_says(page: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Ada's home. What a page leaves mounted in it is taken away."""
     home = tmp_path / "ada"
     shutil.copytree(ROOT / "tests" / "data" / "demo", home)
+    yield home
+    for path, kind in mount_points():
+        if kind == FS_TYPE and path.startswith(f"{home}/"):
+            subprocess.run(["fusermount3", "-uz", "--", path], check=False, timeout=60)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_on_the_page_prints_what_the_page_says(page: Path, home: Path) -> None:
     text = page.read_text()
     steps = steps_of(text)
+    if any(step.command.startswith("lyts mount") for step in steps):
+        need_fuse()
     assert steps, f"{page.name} has no console block"
     printed = [run_step(step.command, home, _env(home)) for step in steps]
     if os.environ.get("WRITE_DOCS"):

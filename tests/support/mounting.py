@@ -9,7 +9,6 @@ mount's log but what the test said it expects.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import select
@@ -26,12 +25,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import ROOT, Lyts
+from tests.support.command import Lyts
 
 PATIENCE_S = 30.0
 """So long one program may take, and so long a change is waited for."""
 WATCH_S = 120.0
 """So long one test may keep a mount."""
+
+NOT_SCRAPS = ("reserve", "mounts.lock", "CACHEDIR.TAG")
+"""What always stands in scratch."""
 
 _SERVE = """
 import logging, sys, time
@@ -70,10 +72,10 @@ def need(*programs: str) -> None:
 class Mounting:
     """A store and its mount."""
 
-    def __init__(self, home: Path, *how: str) -> None:
+    def __init__(self, home: Path, *how: str, log: Path | None = None) -> None:
         self.lyts = Lyts(home)
         self.at = home / "mnt"
-        self.log = home / "mount.log"
+        self.log = log or home / "mount.log"
         self.how = how
         self.expected: list[str] = []
         """Patterns of warnings and errors that the test provokes."""
@@ -202,7 +204,7 @@ class Mounting:
 
     def scratch(self) -> list[str]:
         """What is left half-made in the store."""
-        return sorted(name for name in os.listdir(self.lyts.store / "scratch") if name != "reserve")
+        return sorted(name for name in os.listdir(self.lyts.store / "scratch") if name not in NOT_SCRAPS)
 
     def kept(self) -> dict[str, bytes]:
         """Every byte the store has, by the path of its file: data, kept versions and what stands in scratch."""
@@ -210,7 +212,7 @@ class Mounting:
         for place in ("sets", "keep", "scratch"):
             for folder, _, names in os.walk(self.lyts.store / place):
                 for name in names:
-                    if name != "reserve":
+                    if name not in NOT_SCRAPS:
                         path = Path(folder, name)
                         found[str(path.relative_to(self.lyts.store))] = path.read_bytes()
         return found
@@ -226,10 +228,10 @@ def eventually(what: Any, patience_s: float = PATIENCE_S) -> None:
 
 
 @contextmanager
-def mounted(home: Path, *how: str) -> Iterator[Mounting]:
+def mounted(home: Path, *how: str, log: Path | None = None) -> Iterator[Mounting]:
     """A mounted store below `home`. See the module."""
     need_fuse()
-    mounting = Mounting(home, *how)
+    mounting = Mounting(home, *how, log=log)
     watch = threading.Timer(WATCH_S, mounting.kill)
     watch.daemon = True
     try:
@@ -241,10 +243,6 @@ def mounted(home: Path, *how: str) -> Iterator[Mounting]:
         watch.cancel()
         mounting.kill()
     mounting.check()
-
-
-def as_json(text: bytes | str) -> Any:
-    return json.loads(text)
 
 
 def in_terminal(
@@ -284,6 +282,3 @@ def in_terminal(
     assert os.waitstatus_to_exitcode(status) == 0, seen[-2000:]
     assert not waiting, f"never saw {waiting[0][0]!r} in {seen[-2000:]!r}"
     return seen
-
-
-__all__ = ["ROOT", "Mounting", "as_json", "eventually", "in_terminal", "mounted", "need", "need_fuse"]

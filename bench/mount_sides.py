@@ -55,25 +55,29 @@ class Side(NamedTuple):
 
 
 def prepare(built: Built, folder: str) -> None:
-    """Make what is missing: a copy of the store with real files added, and the folder beside it."""
+    """Make what is missing, and a fresh copy of the store: what an earlier run created is gone."""
     done = os.path.join(folder, "prepared")
-    if os.path.exists(done):
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    store, native = os.path.join(folder, "store"), os.path.join(folder, "native")
-    subprocess.run(["cp", "-a", built.store, store], check=True)
-    for name in ("small", "many", "large", "new"):
-        os.makedirs(os.path.join(native, name))
-    piece = os.urandom(1 << 20)
-    with open(os.path.join(native, "large", "large"), "wb") as file:
-        file.writelines(piece for _ in range(LARGE_MIB))
-    for number in range(SMALL_FILES):
-        Path(native, "small", f"f{number:06d}").write_bytes(os.urandom(SMALL_BYTES))
-    with Store(store) as opened:
-        _take_in(opened, native, "small")
-        _take_in(opened, native, "large")
-    Path(done).touch()
+    kept, store, native = (os.path.join(folder, name) for name in ("store.kept", "store", "native"))
+    if not os.path.exists(done):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        subprocess.run(["cp", "-a", built.store, kept], check=True)
+        for name in ("small", "many", "large"):
+            os.makedirs(os.path.join(native, name))
+        piece = os.urandom(1 << 20)
+        with open(os.path.join(native, "large", "large"), "wb") as file:
+            file.writelines(piece for _ in range(LARGE_MIB))
+        for number in range(SMALL_FILES):
+            Path(native, "small", f"f{number:06d}").write_bytes(os.urandom(SMALL_BYTES))
+        with Store(kept) as opened:
+            _take_in(opened, native, "small")
+            _take_in(opened, native, "large")
+        Path(done).touch()
+    for fresh in (store, os.path.join(native, "new")):
+        shutil.rmtree(fresh, ignore_errors=True)
+    os.makedirs(os.path.join(native, "new"))
+    subprocess.run(["cp", "-a", kept, store], check=True)
+    subprocess.run(["sync", "-f", folder], check=False)
 
 
 def _take_in(store: Store, native: str, tag: str) -> None:

@@ -8,7 +8,7 @@ the directory holds and what it promised about names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from pyroaring import BitMap
 
@@ -105,6 +105,8 @@ class Directories:
         self._known: dict[int, Known] = {root_inode: Known(root_inode, root, root_inode, b"")}
         self._by_path: dict[str, Known] = {root.path: self._known[root_inode]}
         self._root = root_inode
+        self.on_new: Callable[[Known], None] = lambda known: None
+        """Called with each directory that the kernel gets to know."""
 
     def get(self, inode: int) -> Known | None:
         """The directory with an inode."""
@@ -118,7 +120,12 @@ class Directories:
             known = Known(self._next, directory, parent, name)
             self._known[known.inode] = known
             self._by_path[directory.path] = known
+            self.on_new(known)
         return known
+
+    def with_path(self, path: str) -> Known | None:
+        """The directory with a path as spelled, if the kernel knows it."""
+        return self._by_path.get(path)
 
     def forget(self, inode: int, lookups: int) -> None:
         """The kernel forgot so many look-ups."""

@@ -96,6 +96,11 @@ class Handles:
         """Whether something written to a file is still to be stated."""
         return any(handle.dirty for handle in self.of(inode))
 
+    def is_cache_true(self, number: int) -> bool:
+        """Whether what the kernel has cached of the file is what it holds: none that is open is behind, or an alias."""
+        found = self._by_inode.get(self._by_number[number].inode, ())
+        return not any(handle.behind or handle.alias for handle in found)
+
     def go_over(self, inode: int, path: str) -> None:
         """What stands at `path` now is what all handles on the file have."""
         for handle in self.of(inode):

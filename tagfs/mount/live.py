@@ -6,9 +6,12 @@ which files and terms each transaction changed; directories whose result depends
 are computed anew, and the names that left are invalidated, plain and long. Names that
 arrive need nothing, since absence is not cached.
 
-Invalidation goes through a thread of pyfuse3's own, never from a handler: it waits for
-requests under way in the same directory. A directory's own entry is never invalidated;
-`pwd` in it would break.
+Invalidation goes through a thread, never from a handler: it waits for requests under way
+in the same directory, and so is handed over only when the request that caused it is
+answered (`tell`). While it waits the kernel lets nobody interrupt it: a mount that would
+end then could not, nor could who waits for its answer (`point.clear_crashed` frees them
+after a SIGKILL). So before the mount ends it is made quiet first. A directory's own entry
+is never invalidated; `pwd` in it would break.
 """
 
 from __future__ import annotations
@@ -37,7 +40,12 @@ class Live:
     def __init__(self, directories: Directories, transaction: int) -> None:
         self._directories = directories
         self._told = transaction
+        self._pending: list[tuple[int, bytes | None]] = []
         self._queue: SimpleQueue[tuple[int, bytes | None] | None] = SimpleQueue()
+        self._handed_over = 0
+        self._told_of = 0
+        self._ends = False
+        self._renamed: set[tuple[int, bytes]] = set()
         self._thread = threading.Thread(target=self._tell, name="lyts-invalidate", daemon=True)
         self._thread.start()
 
@@ -45,6 +53,8 @@ class Live:
         while (item := self._queue.get()) is not None:
             inode, name = item
             try:
+                if self._ends:
+                    continue
                 if name is None:
                     pyfuse3.invalidate_inode(inode, attr_only=True)
                 elif not name:
@@ -55,18 +65,43 @@ class Live:
                 pass  # the kernel did not know it, which is as good
             except Exception:  # noqa: BLE001 - the session is gone; nothing is left to tell
                 return
+            finally:
+                self._told_of += 1
+
+    def tell(self) -> None:
+        """Hand over what was to be forgotten. Only while no request is being answered."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            self._handed_over += len(pending)
+            for item in pending:
+                self._queue.put(item)
+
+    def end(self) -> None:
+        """Tell nothing more: the mount is about to end."""
+        self._ends = True
+
+    def is_telling(self) -> bool:
+        """Whether the kernel is still being told something."""
+        return self._told_of < self._handed_over and self._thread.is_alive()
+
+    def renamed(self, ordinal: int, old: bytes) -> None:
+        """A file that was called `old` has another name, and every directory knows (`Sticky.left`).
+
+        Told again by the `changes` table, it would be taken to give up the name it has by then.
+        """
+        self._renamed.add((ordinal, old))
 
     def forget_entry(self, inode: int, name: bytes) -> None:
         """Let the kernel look a name up again."""
-        self._queue.put((inode, name))
+        self._pending.append((inode, name))
 
     def forget_attributes(self, inode: int) -> None:
         """Let the kernel ask for the attributes of a file again."""
-        self._queue.put((inode, None))
+        self._pending.append((inode, None))
 
     def forget_bytes(self, inode: int) -> None:
         """Let the kernel read a file again."""
-        self._queue.put((inode, b""))
+        self._pending.append((inode, b""))
 
     def look(self, view: View, clock: Clock) -> None:
         """Tell the kernel what changed since the last look."""
@@ -77,22 +112,24 @@ class Live:
         before, self._told = self._told, now
         if changes is None:
             log.info("more changed than is remembered (since %s); everything is looked at anew", before)
-        changed, old_names = BitMap(), dict[int, bytes]()
+        changed, old_names = BitMap(), dict[tuple[int, bytes], None]()
         for _, files, _, names in changes or ():
             changed |= files
             for ordinal, name in names.items():
-                old_names.setdefault(ordinal, name)
+                old_names[ordinal, name] = None
         for known in self._directories:
             if known.directory.kind in HOLDS_FILES and known.files_at >= 0:
-                self._look_at(view, clock, known, old_names)
+                self._look_at(view, clock, known, list(old_names))
+        self._renamed.clear()
         for ordinal in changed:
             self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
 
-    def _look_at(self, view: View, clock: Clock, known: Known, old_names: dict[int, bytes]) -> None:
+    def _look_at(self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]]) -> None:
         old = known.kept_files()
-        for ordinal, name in old_names.items():
+        for ordinal, name in old_names:
             if ordinal in old:
-                known.sticky.left(ordinal, name)
+                if (ordinal, name) not in self._renamed:
+                    known.sticky.left(ordinal, name)
                 self._forget_names(view, known, ordinal, name)
         new = known.files(view, clock)
         for ordinal in old - new:

@@ -37,8 +37,8 @@ class _Lock:
         return False
 
 
-def install(idle: Callable[[], None]) -> None:
-    """Let pyfuse3 run on the stand-in. `idle` is called before every sleep."""
+def install(idle: Callable[[], None], answered: Callable[[], None]) -> None:
+    """Let pyfuse3 run on the stand-in. `idle` is called before every sleep, `answered` after every request."""
     poll = select.poll()
     registered: set[int] = set()
     clock = time.perf_counter
@@ -46,6 +46,7 @@ def install(idle: Callable[[], None]) -> None:
 
     async def wait_readable(fd: int) -> None:
         nonlocal last_turn
+        answered()
         if fd not in registered:
             poll.register(fd, select.POLLIN)
             registered.add(fd)

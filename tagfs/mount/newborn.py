@@ -153,6 +153,13 @@ class Nursery:
         if self._lock is not None:
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
+    def sweep(self) -> None:
+        """Remove the copies that a crash left half-made; what they are copies of is where it was."""
+        for entry in os.scandir(self.scratch):
+            prefix, _, guid = entry.name.partition("-")
+            if prefix in ("empty", "keep", "own") and is_guid(guid):
+                os.unlink(entry.path)
+
     def gather(self) -> list[Newborn]:
         """After a start: the newborns that a crash left in scratch."""
         found: dict[tuple[str, bytes], Newborn] = {}

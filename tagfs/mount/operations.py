@@ -84,6 +84,7 @@ class Mount(Operations):
     ) -> None:
         super().__init__()
         self.changes = Changes(store, root_directory(tags_only), clock, monotonic_ns, read_only=read_only)
+        self.changes.take_up()
         self._store = store
         self._clock = clock
         self._looks = self.changes.looks
@@ -102,9 +103,14 @@ class Mount(Operations):
         """Before every sleep."""
         self._looks.drop()
 
+    def answered(self) -> None:
+        """After every request."""
+        self.changes.live.tell()
+
     def look_for_changes(self) -> None:
         """A few times a second: what others changed, and what is due."""
         self.changes.tick()
+        self.changes.live.tell()
         self._looks.drop()
 
     def finish(self) -> None:
@@ -375,8 +381,7 @@ class Mount(Operations):
     async def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
         data = self._statics.get(inode)
         handle = self.changes.open_static(data, flags) if data is not None else self.changes.open(inode, flags, ctx.pid)
-        # Bytes of a handle that fell behind may be in the kernel's cache.
-        return FileInfo(fh=handle, keep_cache=not self.changes.handles[handle].alias)
+        return FileInfo(fh=handle, keep_cache=self.changes.handles.is_cache_true(handle))
 
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any

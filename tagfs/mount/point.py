@@ -6,11 +6,13 @@ missing or broken.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
 import shutil
 import subprocess
+import threading
 from importlib.util import find_spec
 
 from tagfs.errors import BadRequest, StoreError
@@ -19,6 +21,10 @@ FS_TYPE = "fuse.lyts"
 FUSE_DEVICE = "/dev/fuse"
 FUSE_CONF = "/etc/fuse.conf"
 UNMOUNT_S = 60
+ANSWER_S = 3
+"""So long a mount may take to answer before it is looked whether it is one that cannot any more."""
+CONNECTIONS = "/sys/fs/fuse/connections"
+MNT_FORCE = 1
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
@@ -59,11 +65,66 @@ def mount_of(path: str) -> str | None:
 
 def clear_crashed(path: str) -> None:
     """Take away what a crashed mount left on `path` ("Transport endpoint is not connected"), if it did."""
+    if mounted_type(path) == FS_TYPE and not _answers(path) and _some_mount_is_stuck():
+        abort(path)
     try:
         os.statvfs(path)  # not stat: the kernel may still answer that by itself
     except OSError as exc:
         if exc.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             unmount(path, lazy=True)
+
+
+def _answers(path: str) -> bool:
+    """Whether a mount answers, with anything, before long. Asked from a thread: the answer may never come."""
+    asked = threading.Thread(target=_ask, args=(path,), daemon=True)
+    asked.start()
+    asked.join(ANSWER_S)
+    return not asked.is_alive()
+
+
+def _ask(path: str) -> None:
+    try:
+        os.statvfs(path)
+    except OSError:
+        pass
+
+
+def _some_mount_is_stuck() -> bool:
+    """Whether a process was killed that cannot end, because one of its threads waits in the kernel.
+
+    Killed (SIGKILL) while it told the kernel to forget a name, a mount waits for a program
+    that waits for its answer, and the kernel interrupts neither.
+    """
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if _state(f"/proc/{pid}/stat") == "Z" and any(
+                _state(f"/proc/{pid}/task/{thread}/stat") == "D" for thread in os.listdir(f"/proc/{pid}/task")
+            ):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _state(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def abort(path: str) -> None:
+    """Cut a mount off from its process: every program that waits for it gets an error at once."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        devices = [line.split(b" ")[2] for line in file if os.fsencode(os.path.abspath(path)) in line.split(b" ")]
+    for device in devices[-1:]:
+        connection = f"{CONNECTIONS}/{device.decode().partition(':')[2]}/abort"
+        try:
+            with open(connection, "w", encoding="ascii") as file_of_ours:
+                file_of_ours.write("1")
+            return
+        except OSError:
+            pass  # not mounted in a container, say; root has another way
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.umount2(os.fsencode(path), MNT_FORCE)
 
 
 def check_unused(path: str) -> None:

@@ -93,7 +93,7 @@ def run(store: Store, path: str, wishes: Wishes, clock: Callable[[], Clock], rea
         os.fchmod(fd, 0o300)
     finally:
         os.close(fd)
-    loop.install(mount.idle)
+    loop.install(mount.idle, mount.answered)
     # What there is by now stays; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
@@ -108,16 +108,20 @@ def run(store: Store, path: str, wishes: Wishes, clock: Callable[[], Clock], rea
 
 async def _serve(mount: Mount, path: str, ready: Callable[[], None]) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_end_on_signal)
+        nursery.start_soon(_end_on_signal, mount)
         nursery.start_soon(_watch, mount)
         nursery.start_soon(_when_it_answers, path, ready)
         await pyfuse3.main(1, 1)
         nursery.cancel_scope.cancel()
 
 
-async def _end_on_signal() -> None:
+async def _end_on_signal(mount: Mount) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async for _ in signals:
+            # A thread that tells the kernel something waits for requests that we have yet to answer.
+            mount.changes.live.end()
+            while mount.changes.live.is_telling():
+                await trio.sleep(0.002)
             pyfuse3.terminate()
             return
 

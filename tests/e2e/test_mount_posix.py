@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mounting import Mounting, eventually, mounted, need, need_fuse
+from tests.support.mounting import Mounting, eventually, mounted, need_fuse
 
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 AT_FDCWD = -100
@@ -408,11 +408,10 @@ def test_after_kill_9_while_writing_the_store_is_whole_and_newborns_come_back(mo
         closed = int(line) if line != "written\n" else 0
         if closed == 20:
             break
-    mount.kill()
+    mount.crash()
     closed = max([closed, *(int(line) for line in writer.stdout if line.endswith("\n"))])
     writer.wait(30)
     writer.stdout.close()
-    refused(errno.EACCES if os.getuid() else errno.ENOENT, os.listdir, mount / "tags")
     mount.start()
     assert mount.read("tags/work/fsynced.txt") == b"safe"
     assert mount.read("tags/work/closed.txt") == b"closed"
@@ -589,4 +588,3 @@ def test_many_threads_reading_and_writing_at_once_are_all_answered(mount: Mounti
         thread.join(60)
     assert wrong == []
     assert len(mount.ls("tags/work")) == 160
-    need("sh")

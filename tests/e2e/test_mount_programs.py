@@ -456,12 +456,3 @@ def test_grep_du_tar_and_rsync_over_the_whole_mount_end_and_count_each_file_once
     assert tags["song 3.ogg"] == b"kind=1,music"
     copied = {path.read_bytes() for path in (copy / "all").iterdir()}
     assert copied == set(held.values())
-
-
-def test_gio_trash_moves_to_the_trash(mount: Mounting) -> None:
-    need("gio")
-    mount.sh("mkdir tags/papers")
-    guid = mount.put("tags/papers/doc.txt", BEFORE)
-    done = mount.run("gio", "trash", "tags/papers/doc.txt", code=None)
-    assert done.returncode == 0, done.stderr
-    assert mount.guid("trash/doc.txt") == guid

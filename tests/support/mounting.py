@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from tagfs.mount import point
 from tests.support.command import Lyts
 
 PATIENCE_S = 30.0
@@ -80,6 +81,7 @@ class Mounting:
         self.expected: list[str] = []
         """Patterns of warnings and errors that the test provokes."""
         self.process: subprocess.Popen[bytes] | None = None
+        self._crashed: list[subprocess.Popen[bytes]] = []
         if not (self.lyts.store / "store.toml").exists():
             self.lyts.quick("init", "--alias", "laptop")
 
@@ -87,7 +89,8 @@ class Mounting:
 
     def start(self) -> None:
         """Mount, and wait until the mount answers."""
-        self.at.mkdir(exist_ok=True)
+        if not os.path.lexists(self.at):
+            self.at.mkdir()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _SERVE, self.lyts.store, self.at, self.log, *self.how],
@@ -118,15 +121,24 @@ class Mounting:
         assert (process.returncode, out) == (0, b"ended\n"), self.log.read_text()
         assert not os.path.ismount(self.at)
 
-    def kill(self) -> None:
-        """End the mount as a power cut would, and clean the mount point."""
+    def crash(self) -> None:
+        """End the mount as a power cut or the kernel would; the mount point stays as that leaves it."""
         process, self.process = self.process, None
         if process is not None:
             process.kill()
-            process.wait()
+            self._crashed.append(process)
+
+    def kill(self) -> None:
+        """End the mount whatever it does, and clean up."""
+        self.crash()
+        if point.mounted_type(str(self.at)) is not None:
+            point.abort(str(self.at))
+        subprocess.run(["fusermount3", "-uzq", "--", self.at], capture_output=True, timeout=PATIENCE_S, check=False)
+        while self._crashed:
+            process = self._crashed.pop()
+            process.wait(PATIENCE_S)
             if process.stdout is not None:
                 process.stdout.close()
-        subprocess.run(["fusermount3", "-uzq", "--", self.at], capture_output=True, timeout=PATIENCE_S, check=False)
 
     def check(self) -> None:
         """Ledgers, index and bytes agree, and the log has nothing that nobody expected."""

@@ -1,0 +1,218 @@
+"""What everything that changes the library through the mount stands on: finding a file, and stating facts.
+
+Operations of one program with gaps under two seconds are one action (facts.md, Undo), so
+facts are stated as part of what the program has been doing. They are acknowledged by the
+append to the ledger; `fsync(2)` makes them durable, and `Changes.tick` does within a second.
+
+Trio thread only, as all of `Changes`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pyfuse3
+
+from tagfs.bucket import Clock
+from tagfs.change import Change
+from tagfs.index.blocks import LISTED
+from tagfs.index.read import View
+from tagfs.merge import FileState
+from tagfs.mount.answer import Refused, fail
+from tagfs.mount.contents import Contents
+from tagfs.mount.directories import Directories, Known, ViewFiles
+from tagfs.mount.handles import Handle, Handles
+from tagfs.mount.live import Live
+from tagfs.mount.looks import Looks
+from tagfs.mount.newborn import FILE_BIT, Newborn, Nursery, inode_of_guid
+from tagfs.store import Store
+from tagfs.views import effects, saving, tree
+from tagfs.views.brake import Brake
+from tagfs.views.directory import Directory, Kind
+from tagfs.views.matrix import Effect, Refusal
+
+T = TypeVar("T")
+Statements = dict[str, Any]
+
+PROCESSES_KEPT = 1024
+
+
+class Acting:
+    """The state of the changing side of a mount, how files are found, and how facts are stated."""
+
+    def __init__(
+        self,
+        store: Store,
+        root: Directory,
+        clock: Callable[[], Clock],
+        monotonic_ns: Callable[[], int],
+        *,
+        read_only: bool,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._now = monotonic_ns
+        self._read_only = read_only
+        self.looks = Looks(store)
+        self.directories = Directories(root, pyfuse3.ROOT_INODE)
+        self.nursery = Nursery(store.layout.scratch)
+        self.directories.on_new = self._occupy
+        self.contents = Contents(store, self.looks.view())
+        self.live = Live(self.directories, self.looks.view().tx.id())
+        self.handles = Handles()
+        self._saving: saving.Saving[str] = saving.Saving()
+        self._groups = saving.ActionGroups()
+        self._brake = Brake()
+        self._makers: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        """GUID -> (process, when) of files made through the mount."""
+        self._stand_ins: OrderedDict[int, str] = OrderedDict()
+        """Inodes that the kernel may still ask for after a save gave their name to another file."""
+        self._processes: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        self._ticks = 0
+        self._unstated: dict[str, str] = {}
+        """GUID -> path of files whose bytes could not be stated when they were closed: a full disk."""
+        self.changed_ns = 0
+
+    # -- finding
+
+    def _occupy(self, known: Known) -> None:
+        """The names of newborns in a directory are taken, also where it was forgotten meanwhile, or the mount ended."""
+        for newborn in self.nursery.shown_in(known.directory.path):
+            known.sticky.occupy(newborn.name)
+
+    def _is_called_otherwise(self, ordinal: int, old: str, new: str) -> None:
+        """A file was renamed: wherever it is shown, its old name leads to nobody."""
+        if old != new:
+            name = old.encode("utf-8", "surrogatepass")
+            for known in self.directories:
+                known.sticky.left(ordinal, name)
+            self.live.renamed(ordinal, name)
+
+    def resolve(self, view: View, known: Known, name: bytes) -> int | None:
+        """The file that a name leads to in a directory of files."""
+        return known.sticky.resolve(name, self._files(view, known))
+
+    def _files(self, view: View, known: Known) -> ViewFiles:
+        return ViewFiles(view, known.files(view, self._clock()))
+
+    def ordinal(self, view: View, inode: int) -> int:
+        """The file with an inode. ENOENT where there is none, or none any more: a fact would bring it back."""
+        guid = self._stand_ins.get(inode)
+        found = view.ordinal(guid) if guid is not None else view.by_ident(inode & (FILE_BIT - 1))
+        row = view.row(found) if found is not None and inode & FILE_BIT else None
+        if found is None or row is None or not row.flags & LISTED:
+            fail(errno.ENOENT)
+        return found
+
+    def _ordinal_of(self, view: View, guid: str) -> int:
+        ordinal = view.ordinal(guid)
+        if ordinal is None:
+            fail(errno.ENOENT)
+        return ordinal
+
+    def _found(self, known: Known, name: bytes) -> Newborn | int | None:
+        """What stands under a name: a newborn, the ordinal of a file, or None."""
+        newborn = self.nursery.find(known.directory.path, name)
+        if newborn is not None:
+            return newborn
+        view = self.looks.view()
+        if known.directory.kind is Kind.IDS:
+            return tree.file_by_id(view, name.decode("utf-8", "replace"))
+        return self.resolve(view, known, name)
+
+    def _state(self, guid: str) -> FileState:
+        """What is known of a file."""
+        return self._store.states([guid])[0]
+
+    def writer_of(self, inode: int) -> Handle | None:
+        """A handle that writes a file, if there is one."""
+        return self.handles.writer_of(inode)
+
+    def real_inode(self, inode: int) -> int:
+        """The inode of the file that the kernel knows by this one."""
+        guid = self._stand_ins.get(inode)
+        return inode_of_guid(guid) if guid is not None else inode
+
+    def _process(self, pid: int) -> int:
+        """The thread group of a thread, as the kernel told it; remembered for a moment."""
+        now = self._now()
+        known = self._processes.get(pid)
+        if known is not None and now - known[1] < 2 * 10**9:
+            return known[0]
+        tgid = pid
+        try:
+            with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+                for line in file:
+                    if line.startswith("Tgid:"):
+                        tgid = int(line[5:])
+                        break
+        except (OSError, ValueError):
+            pass
+        self._processes[pid] = (tgid, now)
+        if len(self._processes) > PROCESSES_KEPT:
+            self._processes.popitem(last=False)
+        return tgid
+
+    # -- stating
+
+    def _act(self, pid: int, state_facts: Callable[[Change], T], *, frees_space: bool = False) -> T:
+        """State facts, as part of what the process has been doing for the last seconds.
+
+        Args:
+            frees_space: it removes something, and may use the reserve of a full disk.
+        """
+        if self._read_only:
+            fail(errno.EROFS)
+        tgid, now = self._process(pid), self._now()
+        self.looks.drop()
+
+        def state(change: Change) -> tuple[T, str | None]:
+            return state_facts(change), change.action
+
+        result, action = self._store.act(
+            state, action=self._groups.action(tgid, now), durable=False, frees_space=frees_space
+        )
+        if action is not None:
+            self._groups.done(tgid, action, now)
+            self.changed_ns = self._clock().now_ms * 1_000_000
+        return result
+
+    def _about(
+        self,
+        pid: int,
+        guid: str,
+        decide: Callable[[Change, FileState], Statements | Refusal],
+        *,
+        frees_space: bool = False,
+    ) -> Statements:
+        """State what `decide` says about a file."""
+
+        def state(change: Change) -> Statements:
+            said = decide(change, change.state(guid))
+            if isinstance(said, Refusal):
+                raise Refused(said)
+            if said:
+                change.about_file(guid, **said)
+            return said
+
+        return self._act(pid, state, frees_space=frees_space)
+
+    def about_tags(self, decide: Callable[[Change], list[effects.Stated] | Refusal], pid: int) -> None:
+        """State what `decide` says about tags and saved queries."""
+
+        def state(change: Change) -> None:
+            said = decide(change)
+            if isinstance(said, Refusal):
+                raise Refused(said)
+            for item in said:
+                change.about(item.subject, item.kind, item.text, **item.statements)
+
+        self._act(pid, state)
+
+    def _refuse(self, found: Effect | Refusal) -> Effect:
+        if isinstance(found, Refusal):
+            raise Refused(found)
+        return found

@@ -1,0 +1,448 @@
+"""Bytes that programs write: opening, making, closing files, and the names that come back to one.
+
+The order is such that a crash at any point loses neither bytes nor facts: bytes are set
+aside before they are replaced, in place before they are stated, and unlinked only when a
+fact or a version has them. A file whose bytes differ from what is stated is marked as in
+flux first (`Nursery.in_flux`), and looked at again when the mount starts after a crash.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+
+from tagfs.bytes import hash_file, take
+from tagfs.change import Change
+from tagfs.guid import Guid, new_guid
+from tagfs.index.read import View
+from tagfs.mount.acting import Acting, Statements
+from tagfs.mount.answer import Refused, errno_of, fail
+from tagfs.mount.contents import state_content
+from tagfs.mount.directories import Known
+from tagfs.mount.handles import Handle
+from tagfs.mount.newborn import Newborn, inode_of_guid
+from tagfs.views import attributes, effects, saving
+from tagfs.views.directory import HOLDS_FILES
+from tagfs.views.matrix import Operation, Refusal, rule
+from tagfs.views.names import new_name, shown_form, split_extension
+from tagfs.views.temporary import database_of
+
+log = logging.getLogger(__name__)
+
+CONFLICT_TAG = "conflict"
+
+ComingBack = saving.ContinueIdentity[str] | saving.RestoreIdentity[str]
+
+
+class Writing(Acting):
+    """Opening, making, writing and closing files."""
+
+    # -- opening, making
+
+    def open_static(self, data: bytes, flags: int) -> int:
+        """Open a file that explains."""
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            fail(errno.EPERM)
+        handle = Handle(-1, "", "", False, saving.UNKNOWN)
+        handle.data = data
+        return self.handles.add(handle)
+
+    def open(self, inode: int, flags: int, pid: int) -> int:
+        """Open a file. ENODATA where its bytes are not on this device."""
+        writable = flags & os.O_ACCMODE != os.O_RDONLY
+        if writable and self._read_only:
+            fail(errno.EROFS)
+        # Handles are shared by whoever inherits them, so they can always be read from. Appending is the kernel's,
+        # and so is O_DIRECT: our own buffers are not aligned for it.
+        flags_here = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC
+        empties = bool(flags & os.O_TRUNC) and writable
+        newborn = self.nursery.by_inode.get(inode)
+        if newborn is not None:
+            handle = Handle(
+                os.open(self._open_path(newborn), flags_here), newborn.guid, newborn.path, writable, self._process(pid)
+            )
+            handle.newborn = newborn
+            newborn.handles += 1
+            number = self.handles.add(handle)
+            if empties:
+                self._begin_writing(handle)
+                os.ftruncate(handle.fd, 0)
+            return number
+        view = self.looks.view()
+        ordinal = self.ordinal(view, inode)
+        if writable:
+            self._refuse(rule(attributes.place_of_file(self.contents.state(view, ordinal)), Operation.WRITE))
+        path = self.contents.path(view, ordinal)
+        if path is None:
+            fail(errno.ENODATA)
+        guid = view.guid(ordinal)
+        if empties:
+            self._empty(Guid(guid), path)
+        handle = Handle(os.open(path, flags_here), guid, path, writable, self._process(pid))
+        handle.dirty = empties
+        handle.alias = handle.inode != inode
+        return self.handles.add(handle)
+
+    def _open_path(self, newborn: Newborn) -> str:
+        """Where the bytes of a newborn can be opened; of one that was removed, those of an open handle."""
+        if newborn.removed:
+            for handle in self.handles.of(newborn.inode):
+                return f"/proc/self/fd/{handle.fd}"
+        return newborn.path
+
+    def begin_writing(self, handle: Handle) -> None:
+        """Before the first byte is written since a handle was opened, or since what it wrote was stated."""
+        if not handle.dirty:
+            self._begin_writing(handle)
+
+    def _begin_writing(self, handle: Handle) -> None:
+        if handle.behind:
+            handle.dirty = True
+            return
+        newborn = handle.newborn
+        if newborn is None or os.fstat(handle.fd).st_nlink > 1:
+            self._saving.wrote(handle.guid)
+        if newborn is None:
+            self.nursery.in_flux(handle.guid)
+        if newborn is None or not newborn.removed:
+            self._own_bytes(handle.guid, handle.path)
+        handle.dirty = True
+
+    def _own_bytes(self, guid: str, path: str) -> None:
+        """Bytes that are about to be written to must not be those of a version."""
+        if self.contents.own_copy(guid, path):
+            self.handles.go_over(inode_of_guid(guid), path)
+
+    def _empty(self, guid: Guid, path: str) -> None:
+        """Before a file is emptied its bytes are set aside, if they were acknowledged and are not in flux."""
+        size = os.stat(path).st_size
+        kept = self._saving.truncate(guid, 0, size) is not None and not self.handles.any_dirty(inode_of_guid(guid))
+        if size == 0:
+            return
+        self.nursery.in_flux(guid)
+        if kept:
+            digest = self.contents.digest_of(self._state(guid), path)
+            self.contents.replace(guid, path, self._draft(guid), digest, in_use=False)
+            self.handles.go_over(inode_of_guid(guid), path)
+        else:
+            self._own_bytes(guid, path)
+            os.truncate(path, 0)
+
+    def _draft(self, guid: str) -> str:
+        """An empty file in scratch."""
+        draft = os.path.join(self.nursery.scratch, f"empty-{guid}")
+        os.close(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        return draft
+
+    def create(self, known: Known, name: bytes, mode: int, pid: int) -> tuple[int, int]:
+        """A program makes a file. Returns (handle, inode)."""
+        if self._read_only:
+            fail(errno.EROFS)
+        tags = effects.on_create(self.looks.view(), known.directory)
+        if isinstance(tags, Refusal):
+            raise Refused(tags)
+        wanted = new_name(name)
+        if self.nursery.find(known.directory.path, wanted) is not None:
+            fail(errno.EEXIST)
+        tgid, now = self._process(pid), self._now()
+        outcome = self._saving.create(known.directory.path, wanted, tgid, now)
+        if not isinstance(outcome, saving.NewFile):
+            back = self._made_again(known, wanted, outcome, pid)
+            if back is not None:
+                return back
+        guid = new_guid(self._store.machine.random_bytes(16))
+        newborn = self.nursery.new(guid, known.directory.path, wanted, tags, mode & 0o7777)
+        newborn.companion = self._is_companion(known, wanted)
+        fd = os.open(newborn.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self.nursery.add(newborn)
+        known.sticky.occupy(wanted)
+        self._saving.made(guid, now)
+        self._makers[guid] = (tgid, now)
+        if len(self._makers) > saving.MADE_KEPT:
+            self._makers.popitem(last=False)
+        handle = Handle(fd, guid, newborn.path, True, tgid)
+        handle.newborn = newborn
+        handle.dirty = True
+        newborn.handles += 1
+        return self.handles.add(handle), newborn.inode
+
+    def _is_companion(self, known: Known, name: bytes) -> bool:
+        database = database_of(name)
+        return database is not None and self._found(known, database) is not None
+
+    # -- coming back
+
+    def _made_again(self, known: Known, name: bytes, outcome: ComingBack, pid: int) -> tuple[int, int] | None:
+        """A name is made again that a file had a moment ago: it is that file's, with new bytes."""
+        path = self._come_back(known, name, outcome, pid, empty=True)
+        if path is None:
+            return None
+        handle = Handle(os.open(path, os.O_RDWR | os.O_CLOEXEC), outcome.file, path, True, self._process(pid))
+        handle.dirty = True
+        return self.handles.add(handle), handle.inode
+
+    def _come_back(self, known: Known, name: bytes, outcome: ComingBack, pid: int, *, empty: bool) -> str | None:
+        """Rule 2 or 3: a file has its name and the rest again; what it was set aside as is a file with its old bytes.
+
+        Args:
+            empty: its bytes become a version, and it has none; else they are about to be replaced.
+        Returns the path of its bytes, None where it is not to be had any more.
+        """
+        guid = Guid(outcome.file)
+        view = self.looks.view()
+        ordinal = view.ordinal(guid)
+        path = self.contents.path(view, ordinal) if ordinal is not None else None
+        if ordinal is None or path is None:
+            return None
+        digest = self.contents.digest_of(self.contents.state(view, ordinal), path)
+        backup: Newborn | None = None
+        keeps: tuple[Guid, str] | None = None
+        if isinstance(outcome, saving.ContinueIdentity):
+            keeps = self._backup_keeps(outcome)
+            number = new_guid(self._store.machine.random_bytes(16))
+            tags = list(known.directory.tags)
+            backup = self.nursery.new(number, known.directory.path, outcome.backup_name, tags)
+            self._copy_or_link(path, backup.path, Guid(guid))
+        if empty:
+            self.nursery.in_flux(guid)
+            self._replace(guid, path, self._draft(guid), digest)
+        was: Statements = dict(outcome.was) if isinstance(outcome.was, dict) else {}
+        if was:
+            old = view.name(ordinal)
+            self._about(pid, guid, lambda change, state: was)
+            self._is_called_otherwise(ordinal, old, str(was.get("name", old)))
+        view = self.looks.view()
+        self._has_name(view, known, name, guid)
+        if keeps is not None and backup is not None:
+            self._is_backup_again(known, keeps, backup, pid)
+        elif backup is not None and self.nursery.find(known.directory.path, backup.name) is None:
+            self.nursery.add(backup)
+            known.sticky.occupy(backup.name)
+            self._saving.backup_made(backup.guid, guid, self._process(pid), self._now())
+            self.live.forget_entry(known.inode, backup.name)
+            if not backup.is_temporary:
+                self._give_birth(backup, pid)
+        return path
+
+    def _has_name(self, view: View, known: Known, name: bytes, guid: str) -> None:
+        """A file stands under a name: if that is its own, and not its long one, it leads to it from now on."""
+        ordinal = self._ordinal_of(view, guid)
+        if shown_form(view.name(ordinal).encode("utf-8", "surrogatepass")) == shown_form(name):
+            known.sticky.takes_over(name, ordinal, self._files(view, known))
+
+    def _copy_or_link(self, path: str, into: str, guid: Guid) -> None:
+        """The bytes at `path` under another name as well; a copy where somebody writes to them."""
+        if self.handles.writer_of(inode_of_guid(guid)) is None:
+            try:
+                os.link(path, into)
+                return
+            except OSError as exc:
+                if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                    raise
+        take(path, into)
+
+    def _backup_keeps(self, outcome: saving.ContinueIdentity[str]) -> tuple[Guid, str] | None:
+        """The file that was the backup before, with the path of its bytes, if it is still to be had."""
+        if outcome.backup_keeps is None:
+            return None
+        view = self.looks.view()
+        ordinal = view.ordinal(outcome.backup_keeps)
+        path = self.contents.path(view, ordinal) if ordinal is not None else None
+        return (Guid(outcome.backup_keeps), path) if path is not None else None
+
+    def _is_backup_again(self, known: Known, keeps: tuple[Guid, str], backup: Newborn, pid: int) -> None:
+        """The earlier backup has its name again, and the bytes of the new one."""
+        guid, path = keeps
+        self.nursery.in_flux(guid)
+        self._replace(guid, path, backup.path, self.contents.digest_of(self._state(guid), path))
+        digest = hash_file(path)
+        name = backup.name.decode()
+        view = self.looks.view()
+        ordinal = self._ordinal_of(view, guid)
+        old = view.name(ordinal)
+
+        def state(change: Change) -> None:
+            known_state = change.state(guid)
+            own = {change.view.canonical(tag) for tag in known_state.tags()}
+            missing = [tag for tag in backup.tags if change.view.canonical(tag) not in own]
+            change.about_file(guid, name=name, trash=False, tag=missing or None)
+            state_content(change, guid, path, digest)
+
+        self._act(pid, state)
+        self._is_called_otherwise(ordinal, old, name)
+        self.nursery.at_rest(guid)
+        self._has_name(self.looks.view(), known, backup.name, guid)
+        self.live.forget_bytes(inode_of_guid(guid))
+        self.live.forget_entry(known.inode, backup.name)
+
+    def _replace(self, guid: Guid, path: str, new: str, digest: str) -> None:
+        """Other bytes for a file. Who has the old ones open keeps them, and cannot change the version they are."""
+        inode = inode_of_guid(guid)
+        self.contents.replace(guid, path, new, digest, in_use=self.handles.writer_of(inode) is not None)
+        self.handles.fall_behind(inode)
+        self.live.forget_bytes(inode)
+
+    # -- closing
+
+    def settle(self, handle: Handle, *, closing: bool = False) -> None:
+        """At close: state what was written.
+
+        Args:
+            closing: a descriptor was closed, perhaps not the last one (a shell opens, copies
+                the descriptor, closes it, and only then writes): nothing written yet is nothing to state.
+        """
+        if handle.data is not None or not handle.dirty:
+            return
+        found = os.fstat(handle.fd)
+        if closing and found.st_size == 0:
+            return
+        newborn = handle.newborn
+        if newborn is not None:
+            if newborn.removed or newborn.is_temporary:
+                return  # nothing to state: its bytes are in scratch
+            self._give_birth(newborn, handle.process)
+            return
+        try:
+            there = os.stat(handle.path)
+        except FileNotFoundError:
+            there = None
+        if handle.behind or there is None or (there.st_dev, there.st_ino) != (found.st_dev, found.st_ino):
+            self._take_in_edit(handle, there is None)
+        else:
+            self._state_bytes(Guid(handle.guid), handle.path, handle.process)
+            if handle.alias:
+                self.live.forget_bytes(handle.inode)
+        handle.dirty = False
+
+    def sync(self, handle: Handle) -> None:
+        """fsync(2): the bytes are durable, and where they stand is. What they are is stated when they are closed:
+
+        a database would have all of itself hashed at each commit. After a crash the next mount states it.
+        """
+        os.fsync(handle.fd)
+        self._store.sync_ledger()
+
+    def _state_bytes(self, guid: Guid, path: str, process: int) -> None:
+        digest = hash_file(path)
+        self._act(process, lambda change: state_content(change, guid, path, digest))
+        self._is_stated(guid)
+
+    def _is_stated(self, guid: str) -> None:
+        """All that was written to a file so far is stated, by whatever handle."""
+        for handle in self.handles.of(inode_of_guid(guid)):
+            handle.dirty = False
+        self.nursery.at_rest(guid)
+        self._saving.settled(guid)
+        self._unstated.pop(guid, None)
+
+    def _take_in_edit(self, handle: Handle, is_gone: bool) -> None:
+        """What was written to bytes that are no longer those of the file: a concurrent edit, kept beside it."""
+        guid = Guid(handle.guid)
+        state = self._state(guid)
+        if state.made is None or state.is_purged():
+            return  # purged meanwhile: it was removed for good while it was open
+        bytes_here = f"/proc/self/fd/{handle.fd}"
+        if is_gone:
+            draft = os.path.join(self.nursery.scratch, f"own-{guid}")
+            take(bytes_here, draft)
+            os.rename(draft, handle.path)
+            self._state_bytes(guid, handle.path, handle.process)
+            return
+        if self.contents.has_version(guid, hash_file(bytes_here)):
+            return
+        stem, extension = split_extension(effects.name_of(state).encode("utf-8", "surrogatepass"))
+        said = f" ({self._store.info.alias}, {self._date()})".encode()
+        room = 255 - len(said) - len(extension)
+        name = stem[:room].decode("utf-8", "ignore").encode() + said + extension
+        tags = [*sorted(state.tags()), CONFLICT_TAG]
+        copy = self.nursery.new(new_guid(self._store.machine.random_bytes(16)), "", name, tags)
+        take(bytes_here, copy.path)
+        copy.remember()
+        self._give_birth(copy, handle.process)
+        log.info("%s was replaced while it was being written; what was written is %r", guid, name)
+
+    def _date(self) -> str:
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(self._clock().now_ms / 1000, UTC).strftime("%Y-%m-%d")
+
+    def release(self, number: int) -> None:
+        """The last user of a handle is gone."""
+        handle = self.handles[number]
+        try:
+            self.settle(handle)
+        except Exception as exc:  # noqa: BLE001 - nobody is told any more; what was written must not be forgotten
+            errno_of(exc)
+            log.error("what was written to %s is not stated yet: %s", handle.path, exc)
+            if handle.newborn is None and not handle.behind:
+                self._unstated[handle.guid] = handle.path
+        finally:
+            self.handles.pop(number)
+            newborn = handle.newborn
+            if newborn is not None:
+                newborn.handles -= 1
+                if newborn.removed:
+                    self.nursery.drop(newborn)
+            if handle.data is None:
+                os.close(handle.fd)
+
+    def _give_birth(self, newborn: Newborn, pid: int) -> None:
+        """A newborn becomes a file of the library."""
+        name = newborn.name.decode()
+        digest = hash_file(newborn.path)
+        place = self.contents.put_in_place(newborn, name)
+        try:
+            self._act(pid, lambda change: self.contents.birth(change, newborn, name, digest, place))
+        except BaseException:
+            self.contents.not_born(newborn, place)
+            raise
+        self.contents.is_born(newborn, place)
+        self.nursery.drop(newborn)
+        for handle in self.handles.of(newborn.inode):
+            handle.newborn, handle.path, handle.dirty = None, place, False
+        known = self.directories.with_path(newborn.directory)
+        if known is not None and known.directory.kind in HOLDS_FILES:
+            view = self.looks.view()
+            known.sticky.takes_over(newborn.name, self._ordinal_of(view, newborn.guid), self._files(view, known))
+
+    def _grow_up(self, newborn: Newborn) -> None:
+        """A newborn that nobody writes, under a name of its own, becomes a file of the library."""
+        if newborn.is_temporary or newborn.handles:
+            return
+        self._give_birth(newborn, 0)
+
+    def truncate(self, inode: int, size: int, handle: Handle | None, pid: int) -> None:
+        """A program sets the size of a file."""
+        if handle is not None and (handle.behind or not os.path.exists(handle.path)):
+            os.ftruncate(handle.fd, size)
+            handle.dirty = True
+            return
+        newborn = self.nursery.by_inode.get(inode)
+        if newborn is not None:
+            path = self._open_path(newborn)
+            if not newborn.removed and os.stat(path).st_nlink > 1:
+                self._saving.wrote(newborn.guid)
+                self._own_bytes(newborn.guid, path)
+            os.truncate(path, size)
+            return
+        view = self.looks.view()
+        ordinal = self.ordinal(view, inode)
+        guid = Guid(view.guid(ordinal))
+        writer = handle if handle is not None and handle.writable else self.writer_of(inode_of_guid(guid))
+        if writer is None:  # who has it open to write may go on, also once it is in the trash
+            self._refuse(rule(attributes.place_of_file(self.contents.state(view, ordinal)), Operation.TRUNCATE))
+        path_here = self.contents.path(view, ordinal)
+        if path_here is None:
+            fail(errno.ENODATA)
+        if size == 0:
+            self._empty(guid, path_here)
+        else:
+            self._saving.wrote(guid)
+            self.nursery.in_flux(guid)
+            self._own_bytes(guid, path_here)
+            os.truncate(path_here, size)
+        if writer is not None:
+            writer.dirty = True
+        else:
+            self._state_bytes(guid, path_here, self._process(pid))

@@ -7,6 +7,9 @@ Time on the wall, since most of it is spent between processes: medians of severa
 the sides in turn, with the least and the most. Nothing fails because it is slow; goals are
 printed beside the figures. Cold means that the kernel has forgotten names and inodes (of
 all three, so also those beneath); as root only, since nobody else can make it forget.
+
+Beside it stands the CPU time of the process that serves, which other programs on the
+machine disturb less.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -29,6 +34,7 @@ from bench.mount_sides import (
     Side,
     can_cool,
     cool,
+    cpu_s,
     memory_mb,
     names_beside,
     prepare,
@@ -78,13 +84,18 @@ class Bench:
     ) -> None:
         """Measure all sides in turn. `before`: what is done before each."""
         seconds: dict[str, list[float]] = {side.name: [] for side in self.sides}
+        used: dict[str, list[float]] = {side.name: [] for side in self.sides if side.process}
         for _ in range(repeats):
             for side in self.sides:
                 if before is not None:
                     before()
+                cpu = cpu_s(side.process) if side.process else 0.0
                 seconds[side.name].append(once(side))
                 settle(self.sides)
-        self.add(what, {name: timing_of(found) for name, found in seconds.items()}, goal)
+                if side.process:
+                    used[side.name].append(cpu_s(side.process) - cpu)
+        note = ", ".join(f"{name} {statistics.median(found) * 1000:.0f} ms" for name, found in used.items())
+        self.add(what, {name: timing_of(found) for name, found in seconds.items()}, goal, f"CPU: {note}")
 
     def add(self, what: str, sides: dict[str, Timing], goal: str, note: str = "") -> None:
         """Keep a line and print it."""
@@ -106,8 +117,6 @@ class Bench:
 
 
 def _wall_of(command: Sequence[str]) -> float:
-    import time
-
     start = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env={**os.environ, "LC_ALL": "C"})
     return time.perf_counter() - start

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 ROWS = 68
 ROW = struct.Struct("<16sQHH32s")  # GUID, birth when, birth node, flags, SHA-256
+BIRTH = struct.Struct("<16xQ2xH")
+"""Of a row only birth when and flags."""
 NAMES = 512
 ATTRS = 170
 ATTR = struct.Struct("<QQq")

@@ -22,8 +22,10 @@ from pyroaring import BitMap
 from tagfs.guid import bytes_of_guid, guid_of_bytes
 from tagfs.index.blocks import (
     ATTRS,
+    BIRTH,
     FWD,
     NAMES,
+    ROW,
     ROWS,
     Attr,
     FwdBlock,
@@ -317,6 +319,8 @@ class View:
             total = range(self.ordinal_total())
             return BitMap([o for o, row in self.rows(total) if row.guid.hex().startswith(digits)])
         whole = bytes.fromhex(digits[: len(digits) & ~1])
+        if len(digits) <= 16 and len(digits) % 2 == 0:
+            return BitMap(list(self._guid_dups(whole[:2], whole[2:8])))  # no more than the index has at hand
         out = BitMap()
         for ordinal in self._guid_dups(whole[:2], whole[2:8]):
             row = self.row(ordinal)
@@ -337,6 +341,16 @@ class View:
             row = row_at(block, ordinal)
             if row is not None:
                 yield ordinal, row
+
+    def births(self, ordinals: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """(birth when, flags) of ascending ordinals, a block read once; zeros where there is no row."""
+        number, block = -1, b""
+        for ordinal in ordinals:
+            if ordinal // ROWS != number:
+                number = ordinal // ROWS
+                block = self.tx.get(U32.pack(number), db=self.db["rows"]) or b""
+            at = ordinal % ROWS * ROW.size
+            yield BIRTH.unpack_from(block, at) if len(block) >= at + ROW.size else (0, 0)
 
     def guid(self, ordinal: int) -> str:
         row = self.row(ordinal)

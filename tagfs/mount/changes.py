@@ -15,10 +15,9 @@ from typing import ParamSpec
 
 import pyfuse3
 
-from tagfs.bytes import hash_file
 from tagfs.change import Change
 from tagfs.errors import LytsError
-from tagfs.guid import Guid
+from tagfs.guid import Guid, new_guid
 from tagfs.merge import FileState
 from tagfs.mount.acting import Statements
 from tagfs.mount.answer import Refused, fail
@@ -50,17 +49,14 @@ class Changes(Renaming):
             return
         self.nursery.sweep()
         for newborn in self.nursery.gather():
-            place = self.contents.place_for(newborn.guid, newborn.name.decode())
-            view = self.looks.view()
-            if view.ordinal(newborn.guid) is not None and os.path.exists(place):
-                self.contents.is_born(newborn, place)
+            if self._is_born_already(newborn):
                 continue
             self.nursery.add(newborn)
             database = database_of(newborn.name)
             newborn.companion = database is not None
             self._try(self._grow_up, newborn)
-        for guid in self.nursery.left_in_flux():
-            self._try(self._look_again, guid)
+        for guid, ends_at in self.nursery.left_in_flux():
+            self._try(self._look_again, guid, ends_at)
         self.nursery.share()
 
     def _try(self, do: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -70,17 +66,32 @@ class Changes(Renaming):
         except (OSError, LytsError, Refused, pyfuse3.FUSEError) as exc:
             log.error("to be tried again: %s", exc)
 
-    def _look_again(self, guid: Guid) -> None:
+    def _is_born_already(self, newborn: Newborn) -> bool:
+        """Whether a newborn is a file of the library: the mount ended before it was taken out of scratch."""
+        view = self.looks.view()
+        ordinal = view.ordinal(newborn.guid)
+        if ordinal is None:
+            return False
+        path = self.contents.path(view, ordinal)
+        if path is not None and os.path.samefile(path, newborn.path):
+            self.contents.is_born(newborn, path)
+            return True
+        guid = new_guid(self._store.machine.random_bytes(16))  # other bytes: when in doubt, both
+        os.rename(newborn.path, self.nursery.path_for(guid))
+        newborn.become(guid, self.nursery.path_for(guid))
+        return False
+
+    def _look_again(self, guid: Guid, ends_at: str) -> None:
         """State what the bytes of a file are that was being written when a mount ended."""
         view = self.looks.view()
         ordinal = view.ordinal(guid)
         path = self.contents.path(view, ordinal) if ordinal is not None else None
-        if ordinal is not None and path is not None:
-            state = self.contents.state(view, ordinal)
-            if not state.is_purged():
-                self._state_bytes(guid, path, saving.UNKNOWN)
-            elif any(hash_file(path) in purge.content for purge in state.purges.values()):
-                os.unlink(path)
+        state = self._state(guid)
+        if state.is_purged():
+            if ends_at and os.path.exists(ends_at):
+                os.unlink(ends_at)
+        elif path is not None:
+            self._state_bytes(guid, path, saving.UNKNOWN)
         self.nursery.at_rest(guid)
 
     # -- attributes

@@ -85,8 +85,8 @@ class Contents:
 
     def is_born(self, newborn: Newborn, place: str) -> None:
         """The birth is stated: what stands in scratch is not needed any more."""
-        _forget_newborn(place)
         _remove(newborn.path)
+        _forget_newborn(place)
         newborn.path = place
 
     def not_born(self, newborn: Newborn, place: str) -> None:

@@ -49,6 +49,8 @@ class ViewFiles:
     def with_id(self, digits: str, among: BitMap | None = None) -> Iterable[int]:
         files = self._files if among is None else among
         found = [o for o in self._view.any_ids_beginning(digits) if o in files]
+        if len(found) < 2:
+            return found
         return sorted(found, key=lambda o: (row.born_when, row.guid) if (row := self._view.row(o)) else (0, b""))
 
 

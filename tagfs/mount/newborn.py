@@ -64,6 +64,10 @@ class Newborn:
     def is_temporary(self) -> bool:
         return self.companion or is_temporary(self.name)
 
+    def become(self, guid: Guid, path: str) -> None:
+        """It is another file: its bytes were moved."""
+        self.guid, self.path, self.inode = guid, path, inode_of_guid(guid)
+
     def remember(self) -> None:
         """Write down what is not in the bytes."""
         record: dict[str, object] = {"name": self.name.hex(), "directory": self.directory, "tags": self.tags}
@@ -175,9 +179,18 @@ class Nursery:
 
     # -- files of the library whose bytes are in flux
 
-    def in_flux(self, guid: str) -> None:
-        """The bytes of a file are about to differ from what is stated; after a crash they are looked at again."""
-        os.close(os.open(os.path.join(self.scratch, guid + _WRITTEN), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    def in_flux(self, guid: str, ends_at: str = "") -> None:
+        """The bytes of a file are about to differ from what is stated; after a crash they are looked at again.
+
+        Args:
+            ends_at: it is about to be purged, and its bytes are there.
+        """
+        fd = os.open(os.path.join(self.scratch, guid + _WRITTEN), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            if ends_at:
+                os.write(fd, os.fsencode(ends_at))
+        finally:
+            os.close(fd)
 
     def at_rest(self, guid: str) -> None:
         """What a file's bytes are is stated."""
@@ -186,10 +199,15 @@ class Nursery:
         except FileNotFoundError:
             pass
 
-    def left_in_flux(self) -> list[Guid]:
-        """After a start: the files that a crash left in flux."""
-        names = (name.removesuffix(_WRITTEN) for name in os.listdir(self.scratch) if name.endswith(_WRITTEN))
-        return [Guid(guid) for guid in names if is_guid(guid)]
+    def left_in_flux(self) -> list[tuple[Guid, str]]:
+        """After a start: the files that a crash left in flux, and where the bytes are of one that was to be purged."""
+        found = []
+        for name in os.listdir(self.scratch):
+            guid = name.removesuffix(_WRITTEN)
+            if name.endswith(_WRITTEN) and is_guid(guid):
+                with open(os.path.join(self.scratch, name), "rb") as file:
+                    found.append((Guid(guid), os.fsdecode(file.read())))
+        return found
 
 
 def _read_newborn(guid: Guid, path: str) -> Newborn:

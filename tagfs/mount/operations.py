@@ -27,7 +27,7 @@ import pyfuse3
 from pyfuse3 import EntryAttributes, FileInfo, Operations, readdir_reply
 
 from tagfs.bucket import Clock
-from tagfs.index.blocks import Attr
+from tagfs.index.blocks import PLAIN, Attr
 from tagfs.index.read import View
 from tagfs.mount.answer import Refused, all_answered, fail
 from tagfs.mount.changes import Changes
@@ -136,20 +136,26 @@ class Mount(Operations):
         entry.attr_timeout = 1.0
         return entry
 
-    def _file_entry(self, view: View, ordinal: int, attr: Attr | None = None) -> EntryAttributes:
-        attr = attr or view.attr(ordinal)
-        inode = FILE_BIT | attr.ident & (FILE_BIT - 1)
+    def _file_entry(self, view: View, ordinal: int) -> EntryAttributes:
+        born_when, flags = next(view.births((ordinal,)))
+        return self._listed_entry(view, ordinal, view.attr(ordinal), born_when, flags)
+
+    def _listed_entry(self, view: View, ordinal: int, attr: Attr, born_when: int, flags: int) -> EntryAttributes:
+        ident, size_bytes, mode, _, mtime_ns = attr
+        inode = FILE_BIT | ident & (FILE_BIT - 1)
         writer = self.changes.writer_of(inode)
         if writer is not None:
-            return self._open_entry(inode, writer.fd, attr.mode)
-        row = view.row(ordinal)
+            return self._open_entry(inode, writer.fd, mode)
+        if not flags & PLAIN:
+            row = view.row(ordinal)
+            born_when = last_when(view, ordinal, row) if row is not None else 0
         entry = self._file
         entry.st_ino = inode
-        entry.st_mode = stat.S_IFREG | attr.mode
-        entry.st_size = attr.size_bytes
-        entry.st_blocks = (attr.size_bytes + 511) >> 9
-        entry.st_mtime_ns = entry.st_atime_ns = attr.mtime_ns
-        entry.st_ctime_ns = (last_when(view, ordinal, row) >> 16) * 1_000_000 if row is not None else attr.mtime_ns
+        entry.st_mode = stat.S_IFREG | mode
+        entry.st_size = size_bytes
+        entry.st_blocks = (size_bytes + 511) >> 9
+        entry.st_mtime_ns = entry.st_atime_ns = mtime_ns
+        entry.st_ctime_ns = (born_when >> 16) * 1_000_000 if born_when else mtime_ns
         return entry
 
     def _open_entry(self, inode: int, fd: int | str, mode: int) -> EntryAttributes:
@@ -360,6 +366,7 @@ class Mount(Operations):
             page_at = at - at % PAGE_FILES
             page = ordinals[page_at : page_at + PAGE_FILES]
             attrs = [attr for _, attr in view.attrs(page)]
+            births = list(view.births(page))
             if listed.page_at != page_at:
                 names = view.names_at(page)
                 listed.page = listed.listing.page(
@@ -368,7 +375,7 @@ class Mount(Operations):
                 listed.page_at = page_at
             for k in range(at - page_at, len(page)):
                 if page[k] in files:
-                    entry = self._file_entry(view, page[k], attrs[k])
+                    entry = self._listed_entry(view, page[k], attrs[k], *births[k])
                     if not readdir_reply(token, listed.page[k], entry, offset + page_at + k):
                         return
             at = page_at + len(page)

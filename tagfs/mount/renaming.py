@@ -84,7 +84,7 @@ class Renaming(Writing):
             hashes = sorted({content.sha256 for content in known.contents.values()})
             return {"purge": Purge(content=hashes, seen=dict(known.latest))}
 
-        self.nursery.in_flux(guid)
+        self.nursery.in_flux(guid, path)
         self._about(pid, guid, state, frees_space=True)
         os.unlink(path)
         self.nursery.at_rest(guid)

@@ -272,6 +272,8 @@ class Sticky:
         holder = _first(plain, files)
         if holder is None:
             return None
+        if holder in self._given:
+            return holder  # a name is given to one file at a time
         if plain in self._special or files.shared(holder) or _is_odd(holder, plain, files):
             given = _first(plain, files, self._given)
             if given is not None and given not in files:

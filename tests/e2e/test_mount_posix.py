@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -421,6 +421,39 @@ def test_after_kill_9_while_writing_the_store_is_whole_and_newborns_come_back(mo
         assert mount.read(f"tags/work/many {number}.txt") == str(number).encode()
     assert not [name for name in mount.ls("untagged") if name.startswith("recovered")]
     mount.lyts.check()
+
+
+_SAVES = """
+import os, sys
+folder, number = sys.argv[1], 0
+while True:
+    number += 1
+    with open(f"{folder}/.doc.txt.AbCdEf", "w") as file:
+        file.write(f"saved {number}")
+    os.rename(f"{folder}/.doc.txt.AbCdEf", f"{folder}/doc.txt")
+    print(number, flush=True)
+"""
+
+
+def test_a_mount_killed_amid_saves_can_be_mounted_again_and_frees_who_waited(
+    mount: Mounting, folder: Path, rounds: Callable[[int, int], int]
+) -> None:
+    guid = mount.put("tags/work/doc.txt", "old")
+    for _ in range(rounds(4, 50)):
+        saver = subprocess.Popen(
+            [sys.executable, "-c", _SAVES, folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert saver.stdout is not None
+        saved = next(int(line) for line in saver.stdout if int(line) >= 15)
+        mount.crash()
+        mount.start()
+        saved = max([saved, *(int(line) for line in saver.stdout if line.endswith("\n"))])
+        saver.wait(30)
+        saver.stdout.close()
+        assert mount.guid("tags/work/doc.txt") == guid
+        assert int(mount.read("tags/work/doc.txt").removeprefix(b"saved ")) in (saved, saved + 1)
+        assert set(mount.ls("tags/work")) <= {"doc.txt", ".doc.txt.AbCdEf"}
+        mount.lyts.check()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

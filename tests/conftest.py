@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -16,6 +17,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 PROVE = os.environ.get("LYTS_PROVE") == "1"
+
+# A shell that starts us in the background has SIGINT ignored, and so would all commands
+# that are tested; an interrupt is to interrupt them wherever this runs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline anywhere: a machine with two cores that runs eight things at once is slow,
 # not wrong. Time is measured in bench/ and asserted nowhere.

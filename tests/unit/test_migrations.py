@@ -89,7 +89,8 @@ def test_rewriting_leaves_a_segment_alone_in_which_nothing_changes(tmp_path: Pat
     work, path = work_on(tmp_path, b"one\ntwo\n")
     before = path.stat()
     assert work.rewrite_lines(lambda line: line) == 0
-    assert path.stat() == before
+    after = path.stat()  # reading may change the time of the last access
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
 
 
 @pytest.mark.parametrize("name", ["proofs.jsonl", "seen.json", f".{STAMP}.jsonl", f"{STAMP}.jsonl.new"])

@@ -92,7 +92,7 @@ def take(source: str, into: str, progress: Callable[[int], None] | None = None, 
             if not same or (size != after.st_size and not reflinked):
                 raise CannotTake(source, "it changed while it was being read; try again when nothing writes to it")
         except BaseException:
-            _remove(into)
+            remove(into)
             raise
     finally:
         os.close(fd)
@@ -180,8 +180,20 @@ def _copy(fd: int, into: str, progress: Callable[[int], None] | None, expected_b
         raise StoreError(f"{into}: {exc.strerror}") from exc
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Unlink a file that may be gone already."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def try_link(path: str, into: str) -> bool:
+    """Give a file another name. False where the file system has no (more) hard links for it, and a copy has to do."""
+    try:
+        os.link(path, into)
+    except OSError as exc:
+        if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV):
+            raise
+        return False
+    return True

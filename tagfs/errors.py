@@ -144,7 +144,3 @@ class DiskFull(StoreError):
             f"no space left on the disk that holds {where}. Nothing was lost and nothing was half done. "
             "Free some space (for example: lyts trash empty) and try again"
         )
-
-
-class Inconsistent(StoreError):
-    """Something found on disk contradicts itself; `lyts fsck` tells more."""

@@ -41,12 +41,9 @@ Derived from rows + names + attrs + fwd + merge alone: guid, byname, hash, term 
 from __future__ import annotations
 
 import struct
-from typing import NewType
 from unicodedata import unidata_version
 
 from tagfs.value import value_key
-
-Ordinal = NewType("Ordinal", int)
 
 INDEX_FORMAT = f"1 unicode-{unidata_version}"
 """Another text in `meta` means: throw the index away and build it again. What letters are, and so

@@ -7,12 +7,11 @@ SHA-256, and is a version of the file; nothing is unlinked that a fact still nam
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Mapping
 
-from tagfs.bytes import hash_file, take
+from tagfs.bytes import hash_file, remove, take, try_link
 from tagfs.change import Change
 from tagfs.errors import StoreError
 from tagfs.fact import Content, Made, time_text
@@ -73,26 +72,23 @@ class Contents:
         place = self.place_for(newborn.guid, name)
         make_folder(os.path.dirname(place))
         try:
-            os.link(newborn.path, place)
+            if not try_link(newborn.path, place):
+                os.rename(newborn.path, place)
         except FileExistsError:
             if not os.path.samefile(newborn.path, place):
                 raise
-        except OSError as exc:
-            if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
-                raise
-            os.rename(newborn.path, place)  # no hard links here
         return place
 
     def is_born(self, newborn: Newborn, place: str) -> None:
         """The birth is stated: what stands in scratch is not needed any more."""
-        _remove(newborn.path)
+        remove(newborn.path)
         _forget_newborn(place)
         newborn.path = place
 
     def not_born(self, newborn: Newborn, place: str) -> None:
         """The birth could not be stated: it stays a newborn."""
         if os.path.exists(newborn.path):
-            _remove(place)
+            remove(place)
         else:
             os.rename(place, newborn.path)
             newborn.remember()
@@ -145,15 +141,10 @@ class Contents:
         if os.path.exists(place):
             return
         make_folder(os.path.dirname(place))
-        if link:
-            try:
-                os.link(path, place)
-                return
-            except OSError as exc:
-                if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV):
-                    raise
+        if link and try_link(path, place):
+            return
         draft = os.path.join(self._store.layout.scratch, f"keep-{guid}")
-        _remove(draft)
+        remove(draft)
         take(path, draft)
         os.rename(draft, place)
 
@@ -176,20 +167,13 @@ class Contents:
         if os.stat(path).st_nlink == 1:
             return False
         draft = os.path.join(self._store.layout.scratch, f"own-{guid}")
-        _remove(draft)
+        remove(draft)
         taken = take(path, draft)
         os.utime(draft, ns=(taken.mtime_ns, taken.mtime_ns))
         for name, value in taken.xattrs.items():
             os.setxattr(draft, name, value)
         os.rename(draft, path)
         return True
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def _forget_newborn(path: str) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pyroaring import BitMap
 
 from tagfs.bucket import Clock
-from tagfs.index.blocks import IN_TRASH, LISTED
 from tagfs.index.read import View
 from tagfs.views import tree
 from tagfs.views.directory import Directory, Kind
@@ -141,9 +140,3 @@ class Directories:
 
     def __iter__(self) -> Iterator[Known]:
         return iter(list(self._known.values()))
-
-
-def is_living(view: View, ordinal: int) -> bool:
-    """Whether a file is listed and not in the trash."""
-    row = view.row(ordinal)
-    return row is not None and row.flags & (LISTED | IN_TRASH) == LISTED

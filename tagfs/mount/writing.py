@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 
-from tagfs.bytes import hash_file, take
+from tagfs.bytes import hash_file, take, try_link
 from tagfs.change import Change
 from tagfs.guid import Guid, new_guid
 from tagfs.index.read import View
@@ -233,14 +233,8 @@ class Writing(Acting):
 
     def _copy_or_link(self, path: str, into: str, guid: Guid) -> None:
         """The bytes at `path` under another name as well; a copy where somebody writes to them."""
-        if self.handles.writer_of(inode_of_guid(guid)) is None:
-            try:
-                os.link(path, into)
-                return
-            except OSError as exc:
-                if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
-                    raise
-        take(path, into)
+        if self.handles.writer_of(inode_of_guid(guid)) is not None or not try_link(path, into):
+            take(path, into)
 
     def _backup_keeps(self, outcome: saving.ContinueIdentity[str]) -> tuple[Guid, str] | None:
         """The file that was the backup before, with the path of its bytes, if it is still to be had."""

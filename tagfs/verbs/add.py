@@ -19,7 +19,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from tagfs.bytes import CannotTake, Taken, take, why_not_a_file
+from tagfs.bytes import CannotTake, Taken, remove, take, why_not_a_file
 from tagfs.change import Change
 from tagfs.durable import sync_paths
 from tagfs.errors import BadTag, DiskFull, LytsError, ReadOnlyStore, StoreError
@@ -236,7 +236,7 @@ class Adder:
             stopped = DiskFull(self._store.layout.root)
         except BaseException:
             for ready in batch:  # an error or Ctrl-C came between
-                _unlink(ready.taken.path)
+                remove(ready.taken.path)
             raise
         try:
             if batch:  # also on a full disk: what did fit stays
@@ -292,10 +292,7 @@ class Adder:
             sync_paths({*folders, *map(os.path.dirname, folders)})
             outcome = self._store.act(lambda change: [self._born(change, ready) for ready in batch], action=self.action)
         except BaseException as exc:
-            for ready in batch:
-                # A source that was moved in is still where it was, so this loses nothing.
-                _unlink(ready.taken.path)
-                _unlink(ready.place)
+            self._take_back(batch)
             if isinstance(exc, OSError):
                 if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise DiskFull(self._store.layout.root) from exc
@@ -311,9 +308,25 @@ class Adder:
                 of_hash.append(added.guid)
             self.added.append(added)
             if added.known:
-                _unlink(ready.place)
+                remove(ready.place)
             if self._options.move:
                 self._remove_source(ready)
+
+    def _take_back(self, batch: list[_Ready]) -> None:
+        """After an error: remove the bytes of files that were not born. Their sources are where they were.
+
+        The error alone does not tell: it may have come after the facts were kept (a failing
+        fsync, Ctrl-C), and bytes that a fact names stay. So do all where it cannot be known.
+        """
+        try:
+            with self._store.view():
+                states = self._store.states([ready.guid for ready in batch])
+        except (LytsError, OSError):
+            return
+        for ready, state in zip(batch, states, strict=True):
+            if state.made is None:
+                remove(ready.taken.path)
+                remove(ready.place)
 
     def _remove_source(self, ready: _Ready) -> None:
         """Only while it is still what was taken in."""
@@ -380,13 +393,6 @@ def _part_from(ready: _Ready) -> None:
         again = take(ready.place, ready.taken.path)
         sync_paths([again.path])
         os.rename(again.path, ready.place)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def add(

@@ -23,6 +23,7 @@ from tagfs.index.read import View
 from tagfs.merge import FileState
 from tagfs.mount.answer import Refused, fail
 from tagfs.mount.contents import Contents
+from tagfs.mount.desktop import Desktop
 from tagfs.mount.directories import Directories, Known, ViewFiles
 from tagfs.mount.handles import Handle, Handles
 from tagfs.mount.live import Live
@@ -63,6 +64,7 @@ class Acting:
         self.contents = Contents(store, self.looks.view())
         self.live = Live(self.directories, self.looks.view().tx.id())
         self.handles = Handles()
+        self.desktop = Desktop(root, clock)
         self._saving: saving.Saving[str] = saving.Saving()
         self._groups = saving.ActionGroups()
         self._brake = Brake()
@@ -92,7 +94,12 @@ class Acting:
             self.live.renamed(ordinal, name)
 
     def resolve(self, view: View, known: Known, name: bytes) -> int | None:
-        """The file that a name leads to in a directory of files."""
+        """The file that a name leads to in a directory of files, or whose note it is."""
+        kind = known.directory.kind
+        if kind is Kind.DESKTOP_FILES:
+            return self.desktop.resolve(view, known.files(view, self._clock()), name)
+        if kind is Kind.DESKTOP_INFO:
+            return self.desktop.of_note(view, known.files(view, self._clock()), name)
         return known.sticky.resolve(name, self._files(view, known))
 
     def _files(self, view: View, known: Known) -> ViewFiles:

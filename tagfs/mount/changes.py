@@ -24,8 +24,9 @@ from tagfs.mount.answer import Refused, fail
 from tagfs.mount.newborn import FILE_BIT, Newborn
 from tagfs.mount.renaming import Renaming
 from tagfs.views import attributes, saving
+from tagfs.views.desktop import is_for_notes
 from tagfs.views.matrix import Effect, Refusal
-from tagfs.views.temporary import becomes_ordinary, database_of
+from tagfs.views.temporary import ORDINARY_AFTER_NS, becomes_ordinary, database_of
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ class Changes(Renaming):
             return
         self.nursery.sweep()
         for newborn in self.nursery.gather():
+            if is_for_notes(newborn.directory):
+                os.unlink(newborn.path)  # about a file that did not come
+                continue
             if self._is_born_already(newborn):
                 continue
             self.nursery.add(newborn)
@@ -212,6 +216,10 @@ class Changes(Renaming):
             try:
                 age = now - os.stat(newborn.path).st_mtime_ns
             except OSError:
+                continue
+            if is_for_notes(newborn.directory):
+                if age >= ORDINARY_AFTER_NS and not newborn.handles:
+                    self.nursery.remove(newborn)
                 continue
             if newborn.companion and self._database_stands(newborn):
                 continue

@@ -55,7 +55,8 @@ class Newborn:
         self.xattrs: dict[str, bytes] = {}
         """What was set before it is born."""
         self.companion = False
-        """It is a database's journal, and stays in scratch as long as that stands beside it."""
+        """It is a database's journal, and stays in scratch as long as that stands beside it; or a note
+        in `.Trash-UID/info/`, which is never a file of the library."""
         self.inode = inode_of_guid(guid)
         self.handles = 0
         self.removed = False

@@ -27,15 +27,17 @@ import pyfuse3
 from pyfuse3 import EntryAttributes, FileInfo, Operations, readdir_reply
 
 from tagfs.bucket import Clock
-from tagfs.index.blocks import PLAIN, Attr
+from tagfs.index.blocks import IN_TRASH, PLAIN, Attr
 from tagfs.index.read import View
 from tagfs.mount.answer import Refused, all_answered, fail
 from tagfs.mount.changes import Changes
+from tagfs.mount.desktop import NOTE_BIT
 from tagfs.mount.directories import DIRECTORY_BIT, Known, ViewFiles
 from tagfs.mount.newborn import FILE_BIT, Newborn
 from tagfs.store import Store
 from tagfs.views import attributes, effects, listing, tree
-from tagfs.views.directory import HOLDS_FILES, Kind, root_directory
+from tagfs.views.desktop import ENDING, is_for_notes
+from tagfs.views.directory import DESKTOP, HOLDS_FILES, Kind, root_directory
 from tagfs.views.matrix import Operation, Refusal, rule
 from tagfs.views.names import MAX_NAME_BYTES, Listing
 from tagfs.views.recent import last_when
@@ -83,7 +85,8 @@ class Mount(Operations):
         read_only: bool = False,
     ) -> None:
         super().__init__()
-        self.changes = Changes(store, root_directory(tags_only), clock, monotonic_ns, read_only=read_only)
+        root = root_directory(tags_only, os.getuid())
+        self.changes = Changes(store, root, clock, monotonic_ns, read_only=read_only)
         self.changes.take_up()
         self._store = store
         self._clock = clock
@@ -129,7 +132,8 @@ class Mount(Operations):
         return entry
 
     def _directory_entry(self, known: Known) -> EntryAttributes:
-        entry = self._blank(stat.S_IFDIR | 0o755)
+        mode = 0o700 if known.directory.kind in DESKTOP else 0o755
+        entry = self._blank(stat.S_IFDIR | mode)
         entry.st_ino = known.inode
         entry.st_blksize = DIRECTORY_BLOCK
         entry.st_mtime_ns = entry.st_ctime_ns = entry.st_atime_ns = self.changes.changed_ns or self._began_ns
@@ -185,7 +189,50 @@ class Mount(Operations):
         entry = self._open_entry(newborn.inode, opened[0].fd if opened else newborn.path, newborn.mode)
         if newborn.removed:
             entry.st_nlink = 0
+        if is_for_notes(newborn.directory):
+            entry.entry_timeout = entry.attr_timeout = 0.0  # soon another file stands under its name
         return entry
+
+    def _desktop_entry(self, view: View, known: Known, name: bytes) -> EntryAttributes | None:
+        """Of a file in `.Trash-UID/files/`, or its note in `info/`; None where there is none of the name.
+
+        The kernel keeps no names in there: they are asked for seldom, and nobody need be told when they go.
+        """
+        ordinal = self.changes.resolve(view, known, name)
+        if ordinal is None:
+            return None
+        if known.directory.kind is Kind.DESKTOP_INFO:
+            return self._note_entry(view, ordinal)
+        found = self._file_entry(view, ordinal)
+        entry = self._blank(found.st_mode)
+        entry.st_ino, entry.st_size, entry.st_blocks = found.st_ino, found.st_size, found.st_blocks
+        entry.st_mtime_ns, entry.st_atime_ns, entry.st_ctime_ns = (
+            found.st_mtime_ns,
+            found.st_atime_ns,
+            found.st_ctime_ns,
+        )
+        entry.entry_timeout = 0.0
+        return entry
+
+    def _note_entry(self, view: View, ordinal: int) -> EntryAttributes:
+        note = self.changes.desktop.note(view, ordinal, self.changes.contents.state(view, ordinal))
+        entry = self._blank(stat.S_IFREG | 0o600)
+        entry.st_ino = NOTE_BIT | view.attr(ordinal).ident & (NOTE_BIT - 1)
+        entry.st_size = len(note.data)
+        entry.st_mtime_ns = entry.st_ctime_ns = entry.st_atime_ns = note.when_ms * 1_000_000
+        entry.entry_timeout = entry.attr_timeout = 0.0
+        return entry
+
+    def _noted(self, inode: int) -> int | None:
+        """The file in the trash whose note has an inode; None where it is the inode of no note."""
+        if not inode & NOTE_BIT or inode & ~(2 * NOTE_BIT - 1):
+            return None
+        view = self._looks.view()
+        ordinal = view.by_ident(inode & (NOTE_BIT - 1))
+        row = view.row(ordinal) if ordinal is not None else None
+        if row is None or not row.flags & IN_TRASH:
+            fail(errno.ENOENT)
+        return ordinal
 
     def _static_entry(self, known: Known, name: str, data: bytes) -> EntryAttributes:
         key = (known.directory.path, name)
@@ -212,7 +259,11 @@ class Mount(Operations):
         if newborn is not None:
             return self._newborn_entry(newborn)
         kind = known.directory.kind
-        if kind in HOLDS_FILES:
+        if kind in DESKTOP:
+            entry = self._desktop_entry(view, known, name)
+            if entry is not None:
+                return entry
+        elif kind in HOLDS_FILES:
             if len(name) > MAX_NAME_BYTES:
                 fail(errno.ENAMETOOLONG)
             ordinal = self.changes.resolve(view, known, name)
@@ -252,6 +303,9 @@ class Mount(Operations):
                 if number == inode
             )
         view = self._looks.view()
+        noted = self._noted(inode)
+        if noted is not None:
+            return self._note_entry(view, noted)
         try:
             ordinal = self.changes.ordinal(view, inode)
         except pyfuse3.FUSEError:
@@ -265,7 +319,7 @@ class Mount(Operations):
     ) -> EntryAttributes:
         if self._directories.get(inode) is not None:
             return await self.getattr(inode, ctx)  # accepted and forgotten: rsync, tar and cp -a insist on it
-        if inode in self._statics:
+        if inode in self._statics or self._noted(inode) is not None:
             fail(errno.EPERM)
         handle = self.changes.handles.get(fh) if fh is not None else None
         uid = attr.st_uid if fields.update_uid else None
@@ -301,6 +355,10 @@ class Mount(Operations):
         ]
         for name, data in static_files(directory).items():
             names.append((name.encode(), self._static_entry(known, name, data).st_ino))
+        if directory.kind in (Kind.DESKTOP_FILES, Kind.DESKTOP_INFO):
+            ending, bit = (b"", FILE_BIT) if directory.kind is Kind.DESKTOP_FILES else (ENDING, NOTE_BIT)
+            for trashed, ordinal in self.changes.desktop.names(view, known.files(view, clock)):
+                names.append((trashed + ending, bit | view.attr(ordinal).ident & (NOTE_BIT - 1)))
         for newborn in self._nursery.shown_in(directory.path):
             names.append((newborn.name, newborn.inode))
         ordinals = known.files(view, clock).to_array() if directory.kind in HOLDS_FILES else array("I")
@@ -335,6 +393,11 @@ class Mount(Operations):
                 newborn = self._nursery.find(directory.path, name)
                 if newborn is not None and newborn.inode == inode:
                     entry = self._newborn_entry(newborn)
+                elif directory.kind in DESKTOP:
+                    trashed = self._desktop_entry(view, listed.known, name)
+                    if trashed is None:
+                        continue
+                    entry = trashed
                 elif (born := self._born_meanwhile(view, listed.known, name, inode)) is not None:
                     entry = self._file_entry(view, born)
                 else:
@@ -387,6 +450,11 @@ class Mount(Operations):
 
     async def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
         data = self._statics.get(inode)
+        noted = self._noted(inode)
+        if noted is not None:
+            view = self._looks.view()
+            note = self.changes.desktop.note(view, noted, self.changes.contents.state(view, noted))
+            return FileInfo(fh=self.changes.open_static(note.data, flags), keep_cache=False)
         handle = self.changes.open_static(data, flags) if data is not None else self.changes.open(inode, flags, ctx.pid)
         return FileInfo(fh=handle, keep_cache=self.changes.handles.is_cache_true(handle))
 

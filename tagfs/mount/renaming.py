@@ -22,8 +22,9 @@ from tagfs.mount.directories import Known
 from tagfs.mount.newborn import Newborn, inode_of_guid
 from tagfs.mount.writing import Writing
 from tagfs.views import attributes, effects, saving, tree
+from tagfs.views.desktop import ENDING, is_note, notes_beside
 from tagfs.views.directory import Directory, Kind
-from tagfs.views.matrix import Effect, Operation, Refusal, rule
+from tagfs.views.matrix import NOT_A_NOTE, Effect, Operation, Refusal, rule
 from tagfs.views.names import new_name, shown_form, strip_own_suffix
 from tagfs.views.temporary import companions
 
@@ -69,6 +70,8 @@ class Renaming(Writing):
             self._end(Guid(guid), path, pid)
         else:
             self._about(pid, guid, lambda change, state: planned, frees_space=True)
+            if planned.get("trash"):
+                self.desktop.came(guid, known.directory)
         known.sticky.left(found, effects.name_of(state).encode("utf-8", "surrogatepass"))
 
     def _keep_as_version(self, guid: str, path: str) -> None:
@@ -103,6 +106,8 @@ class Renaming(Writing):
         standing = self._found(target, wanted)
         if standing is not None and flags & saving.RENAME_NOREPLACE:
             fail(errno.EEXIST)
+        if target.directory.kind is Kind.DESKTOP_FILES and source is not target:
+            standing = None  # it stays in the trash, and has the name made of its GUID from here on
         if isinstance(found, Newborn):
             self._rename_newborn(source, found, target, wanted, standing, flags, pid)
         else:
@@ -120,6 +125,16 @@ class Renaming(Writing):
     ) -> None:
         if standing is newborn:
             return  # the same name, spelled otherwise
+        if source is not target:
+            for directory, operation in ((source, Operation.MOVE_OUT), (target, Operation.MOVE_IN)):
+                self._refuse(rule(directory.directory, operation))
+        if target.directory.kind is Kind.DESKTOP_INFO and (flags & saving.RENAME_EXCHANGE or not is_note(name)):
+            raise Refused(NOT_A_NOTE)
+        if rule(target.directory, Operation.MOVE_IN) is Effect.TRASH:
+            old = newborn.name
+            self._give_birth(newborn, pid)
+            self.rename(source, old, target, name, flags, pid)
+            return
         if flags & saving.RENAME_EXCHANGE:
             if standing is None:
                 fail(errno.ENOENT)
@@ -131,7 +146,7 @@ class Renaming(Writing):
             return
         tags: list[str] | Refusal = newborn.tags
         if target is not source:
-            tags = effects.on_create(self.looks.view(), target.directory)
+            tags = effects.on_create(self.looks.view(), target.directory, name)
             if isinstance(tags, Refusal):
                 raise Refused(tags)
         assert not isinstance(tags, Refusal)
@@ -181,6 +196,8 @@ class Renaming(Writing):
             self.rename(source, name, target, old, flags, pid)
             return
         plain = strip_own_suffix(to_name, guid, has)
+        if source.directory.kind is Kind.DESKTOP_FILES and to_name == name:
+            plain = has  # what it is called there is no name of its own
         text = plain.decode("utf-8", "surrogatepass")
         same = source is target
         exchanged = bool(flags & saving.RENAME_EXCHANGE)
@@ -240,12 +257,28 @@ class Renaming(Writing):
             source.sticky.left(ordinal, has)
         if isinstance(standing, int):
             target.sticky.left(standing, plain)
+        if rule(target.directory, Operation.MOVE_IN) is Effect.TRASH:
+            self._is_in_trash(source, guid, target, to_name)
         view = self.looks.view()
+        if target.directory.kind is Kind.DESKTOP_FILES:
+            return
         if shown_form(plain) == shown_form(to_name):
             target.sticky.takes_over(plain, ordinal, self._files(view, target))
         else:
             self.live.forget_entry(target.inode, to_name)
         self._bring_companions(source, name, target, plain)
+
+    def _is_in_trash(self, source: Known, guid: str, target: Known, name: bytes) -> None:
+        """A file was moved to the trash; in `.Trash-UID/files/` it has the name that its mover chose."""
+        if target.directory.kind is not Kind.DESKTOP_FILES:
+            self.desktop.came(guid, source.directory)
+            return
+        self.desktop.came(guid, source.directory, name)
+        # The kernel has moved what it knew under the other name here, and would keep it whatever becomes of the file.
+        self.live.forget_entry(target.inode, name)
+        note = self.nursery.find(notes_beside(target.directory.path), name + ENDING)
+        if note is not None:
+            self.nursery.remove(note)
 
     def _bring_companions(self, source: Known, name: bytes, target: Known, to_name: bytes) -> None:
         """What a database keeps beside it goes with it."""

@@ -23,7 +23,7 @@ from tagfs.mount.directories import Known
 from tagfs.mount.handles import Handle
 from tagfs.mount.newborn import Newborn, inode_of_guid
 from tagfs.views import attributes, effects, saving
-from tagfs.views.directory import HOLDS_FILES
+from tagfs.views.directory import HOLDS_FILES, Kind
 from tagfs.views.matrix import Operation, Refusal, rule
 from tagfs.views.names import new_name, shown_form, split_extension
 from tagfs.views.temporary import database_of
@@ -139,7 +139,7 @@ class Writing(Acting):
         """A program makes a file. Returns (handle, inode)."""
         if self._read_only:
             fail(errno.EROFS)
-        tags = effects.on_create(self.looks.view(), known.directory)
+        tags = effects.on_create(self.looks.view(), known.directory, name)
         if isinstance(tags, Refusal):
             raise Refused(tags)
         wanted = new_name(name)
@@ -168,6 +168,8 @@ class Writing(Acting):
         return self.handles.add(handle), newborn.inode
 
     def _is_companion(self, known: Known, name: bytes) -> bool:
+        if known.directory.kind is Kind.DESKTOP_INFO:
+            return True  # a note, until its file comes
         database = database_of(name)
         return database is not None and self._found(known, database) is not None
 

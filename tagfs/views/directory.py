@@ -13,6 +13,8 @@ Rules:
   whatever may stand for one (`1950..1959`, `19%`, `1959,1960`), and may go on with `+`.
 - A name that begins with a dot is never a query: programs look for such names everywhere.
 - Names are text, undecodable bytes as lone surrogates; those are never a query either.
+- At the top stands the trash folder that desktops look for, `.Trash-UID`, for the user who
+  mounts. It is looked up by name and not listed: what walks the tree finds no file twice.
 """
 
 from __future__ import annotations
@@ -46,8 +48,12 @@ class Kind(Enum):
     NODES = "nodes/"
     NODE = "nodes/NODE/"
     TRASH = "trash/"
+    DESKTOP_TRASH = ".Trash-UID/"
+    DESKTOP_FILES = ".Trash-UID/files/"
+    DESKTOP_INFO = ".Trash-UID/info/"
 
 
+DESKTOP = frozenset({Kind.DESKTOP_TRASH, Kind.DESKTOP_FILES, Kind.DESKTOP_INFO})
 BELOW_TAGS = frozenset({Kind.TAGS, Kind.NARROW, Kind.VALUES})
 HOLDS_FILES = frozenset(
     {
@@ -61,7 +67,8 @@ HOLDS_FILES = frozenset(
         Kind.TRASH,
     }
 )
-"""Kinds that list files. `ids/` has files too, but lists none."""
+"""Kinds that list files under their own names. `ids/` has files too, but lists none; what
+`.Trash-UID/files/` calls them is in `tagfs.views.desktop`."""
 
 
 class NameTooLong(BadRequest):
@@ -79,7 +86,8 @@ class Directory(NamedTuple):
     query    RESULT: what it asks; NARROW, VALUES: what is narrowed ("" for all files)
     slots    of `query`, in the order they were written
     tree     of `query`
-    name     VALUES: the key; SEARCH_RESULT: the words; SAVED_RESULT, NODE: the name
+    name     VALUES: the key; SEARCH_RESULT: the words; SAVED_RESULT, NODE: the name;
+             the mount itself: what desktops call their trash folder here, "" where there is none
     """
 
     kind: Kind
@@ -135,18 +143,37 @@ TOP = {
 """What the mount itself lists, in this order."""
 
 _TOP_DIRECTORIES = {name: Directory(kind, name) for name, kind in TOP.items()}
-_ROOT = Directory(Kind.ROOT, "")
-_TAGS_ALONE = Directory(Kind.TAGS, "")
+_IN_DESKTOP_TRASH = {"files": Kind.DESKTOP_FILES, "info": Kind.DESKTOP_INFO}
 
 
-def root_directory(tags_only: bool = False) -> Directory:
-    """The mount itself. With `tags_only` it is the tree of tags (`lyts mount --tags /tags`)."""
-    return _TAGS_ALONE if tags_only else _ROOT
+def root_directory(tags_only: bool = False, uid: int | None = None) -> Directory:
+    """The mount itself.
+
+    Args:
+        tags_only: it is the tree of tags (`lyts mount --tags /tags`).
+        uid: the user whose desktop finds its trash here; None: nobody's.
+    """
+    kind = Kind.TAGS if tags_only else Kind.ROOT
+    return Directory(kind, "", name=f".Trash-{uid}" if uid is not None else "")
 
 
 def top_directory(name: str) -> Directory | None:
     """The directory with this name in the root."""
     return _TOP_DIRECTORIES.get(name)
+
+
+def desktop_directory(parent: Directory, name: str) -> Directory | None:
+    """The desktop's trash folder in the mount itself, or one of the two folders in it; None for other names."""
+    if parent.kind is Kind.DESKTOP_TRASH:
+        kind = _IN_DESKTOP_TRASH.get(name)
+        return Directory(kind, below(parent, name)) if kind is not None else None
+    is_it = name != "" and name == parent.name and parent.path == ""
+    return Directory(Kind.DESKTOP_TRASH, name) if is_it else None
+
+
+def desktop_subdirectories() -> list[str]:
+    """The names of the folders in the desktop's trash folder."""
+    return list(_IN_DESKTOP_TRASH)
 
 
 def below(parent: Directory, name: str) -> str:

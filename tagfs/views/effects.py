@@ -31,8 +31,9 @@ from tagfs.merge import FileState
 from tagfs.tag import escape_tag, split_tag
 from tagfs.term import TAG
 from tagfs.verbs.naming import check_name
+from tagfs.views.desktop import is_note
 from tagfs.views.directory import Directory, Kind, read_tag
-from tagfs.views.matrix import Effect, Operation, Refusal, rule
+from tagfs.views.matrix import NOT_A_NOTE, NOTE_STAYS, Effect, Operation, Refusal, rule
 
 Statements = dict[str, Any]
 
@@ -74,11 +75,13 @@ def check_new_name(name: str) -> str | Refusal:
 # -- creating, linking, renaming -----------------------------------------------
 
 
-def on_create(view: View, directory: Directory) -> list[str] | Refusal:
-    """The tags of a file that is made in a directory."""
+def on_create(view: View, directory: Directory, name: bytes) -> list[str] | Refusal:
+    """The tags of a file that is made in a directory under a name."""
     found = rule(directory, Operation.CREATE)
     if isinstance(found, Refusal):
         return found
+    if found is Effect.NOTE and not is_note(name):
+        return NOT_A_NOTE
     if found is not Effect.NEW_TAGGED:
         return []
     tags = _canonical(view, directory.tags)
@@ -117,7 +120,7 @@ def on_rename(state: FileState, directory: Directory, name: str) -> Statements |
     found = rule(directory, Operation.RENAME)
     if isinstance(found, Refusal):
         return found
-    return _named(state, name)
+    return NOTE_STAYS if found is Effect.RENAME_NOTE else _named(state, name)
 
 
 def _named(state: FileState, name: str) -> Statements | Refusal:
@@ -137,6 +140,7 @@ def on_move(
 
     Args:
         name: the name it gets there, our own `~1a2b3c4d` already taken off; None: it keeps its own.
+            It does so in `.Trash-UID/files/` too, where names are those of the desktop's bookkeeping.
     """
     out = rule(source, Operation.MOVE_OUT)
     into = rule(target, Operation.MOVE_IN)
@@ -147,6 +151,8 @@ def on_move(
     if out is Effect.AS_TARGET_SAYS_LAST and source.last_tag is None:
         return _no_last_tag(source)
     statements: Statements = {}
+    if target.kind is Kind.DESKTOP_FILES:
+        name = None
     if name is not None and not (source.kind is Kind.IDS and _is_id(name, state.guid)):
         named = _named(state, name)
         if isinstance(named, Refusal):
@@ -211,6 +217,8 @@ def on_remove(view: View, state: FileState, directory: Directory, *, fresh: bool
     found = rule(directory, Operation.REMOVE)
     if isinstance(found, Refusal):
         return found
+    if found is Effect.DROP_NOTE:
+        return NOTE_STAYS
     if found is Effect.TRASH_WITH_BRAKE:
         return {"trash": True}
     own = state.tags()

@@ -23,7 +23,15 @@ from tagfs.tag import check_tag, split_tag
 from tagfs.term import TAG
 from tagfs.value import value_key
 from tagfs.verbs.saved import saved_queries
-from tagfs.views.directory import TOP, Directory, Kind, spell_key, spell_tag, spell_value
+from tagfs.views.directory import (
+    TOP,
+    Directory,
+    Kind,
+    desktop_subdirectories,
+    spell_key,
+    spell_tag,
+    spell_value,
+)
 from tagfs.views.tree import result
 
 Counts = Callable[[BitMap], Mapping[int, int]]
@@ -54,6 +62,8 @@ def subdirectories(view: View, directory: Directory, clock: Clock, counts: Count
         return sorted(_names(tag for tag, n in found.items() if n < len(files)))
     if kind is Kind.SAVED:
         return [name for name in saved_queries(view) if name_is_possible(name)]
+    if kind is Kind.DESKTOP_TRASH:
+        return desktop_subdirectories()
     if kind is Kind.NODES:
         return sorted({name for name in view.node_aliases() if name_is_possible(name)})
     return []

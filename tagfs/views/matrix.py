@@ -57,10 +57,13 @@ class Place(Enum):
     NODES = "`nodes/`"
     NODE = "`nodes/NODE/`"
     TRASH = "`trash/`"
+    DESKTOP_TRASH = "`.Trash-UID/`"
+    DESKTOP_FILES = "`.Trash-UID/files/`"
+    DESKTOP_INFO = "`.Trash-UID/info/`"
     FILE = "a file"
     TRASHED_FILE = "a file in the trash"
     DIRECTORY = "a directory"
-    STATIC_FILE = "a file that explains (README.md)"
+    STATIC_FILE = "a file that the mount makes (README.md, `.trashinfo`)"
 
 
 class Operation(Enum):
@@ -114,6 +117,12 @@ class Effect(Enum):
     STAY = "what the target says; it is still shown here"
     RESTORE = "back from the trash, with its tags, and what the target says"
     RENAME = "the file is called so, everywhere"
+    NOTE = (
+        "what a desktop notes about a file before it moves it to `files/` (`NAME.trashinfo`): kept until then, at most "
+        "an hour; then the mount tells where the file was and when it went"
+    )
+    DROP_NOTE = "a note whose file never came goes; of a file in the trash: EPERM"
+    RENAME_NOTE = "a note whose file did not come yet is called so; of a file in the trash: EPERM"
     ADD_TAGS = "the tags of the path are added; another name than the file has: EPERM"
     ADD_TAGS_BY_SYMLINK = "to a file of the mount: as a hard link; to elsewhere: EPERM"
     MAKE_TAG = "makes the tag (`mkdir tags/x`, `mkdir tags/key=value`)"
@@ -155,6 +164,16 @@ _TRASH_RM = _no(
     "To empty it: lyts trash empty"
 )
 _TRASH_RENAME = _no("A file in the trash keeps its name; move it out first (mv, or: lyts trash restore NAME).")
+_NOTE_MOVE = _no(
+    "In this directory stands what desktops note about files in the trash; files go to the directory files beside it."
+)
+NOT_A_NOTE = _no(
+    "Only what is called NAME.trashinfo is made in this directory, by programs that move a file to the trash."
+)
+NOTE_STAYS = _no(
+    "This tells about a file in the trash, and stays as long as the file does. To bring the file back, move it out of "
+    "files; to empty the trash: lyts trash empty"
+)
 _NO_LINK = _no("A link adds the tags of a path, and this directory stands for none. Use ln into tags/TAG.")
 _NO_LINK_OUT = _no("There are no links here: ln -s into tags/TAG, to a file of the mount, adds the tag.")
 _NO_MKDIR = _no(
@@ -167,7 +186,7 @@ _NO_RMDIR = _no(
 _NO_RENAME_DIRECTORY = _no("Only the directory of one tag can be renamed, in tags itself (mv tags/a tags/b).")
 _NO_SPECIAL = _no("Only regular files are kept here.")
 _TRASHED_WRITE = _no("The file is in the trash; move it out first (mv, or: lyts trash restore NAME).")
-_STATIC = _no("This file is made by lyts and explains the mount; it is no file of the library.")
+_STATIC = _no("This file is made by the mount to explain something; it is no file of the library.")
 _NO_DIRECTORY_XATTR = _no("A directory of the mount is a query; there is nowhere to keep an attribute of it.")
 NOT_IN_TABLE = _no("This cannot be done in the mount.")
 
@@ -194,6 +213,15 @@ _SHOWN_ONLY: Mapping[Operation, Rule] = {
     Operation.RENAME: Effect.RENAME,
 }
 """Directories that show files which have their place elsewhere."""
+
+_TRASH: Mapping[Operation, Rule] = {
+    Operation.CREATE: _TRASH_CREATE,
+    Operation.MOVE_IN: Effect.TRASH,
+    Operation.REMOVE: _TRASH_RM,
+    Operation.MOVE_OUT: Effect.RESTORE,
+    Operation.RENAME: _TRASH_RENAME,
+}
+"""The trash, and what desktops take for theirs."""
 
 _OWN: Mapping[Place, Mapping[Operation, Rule]] = {
     Place.ROOT: {},
@@ -244,12 +272,15 @@ _OWN: Mapping[Place, Mapping[Operation, Rule]] = {
     Place.IDS: {**_SHOWN_ONLY, Operation.RENAME: _BY_ID},
     Place.NODES: {},
     Place.NODE: _SHOWN_ONLY,
-    Place.TRASH: {
-        Operation.CREATE: _TRASH_CREATE,
-        Operation.MOVE_IN: Effect.TRASH,
-        Operation.REMOVE: _TRASH_RM,
-        Operation.MOVE_OUT: Effect.RESTORE,
-        Operation.RENAME: _TRASH_RENAME,
+    Place.TRASH: _TRASH,
+    Place.DESKTOP_TRASH: {},
+    Place.DESKTOP_FILES: _TRASH,
+    Place.DESKTOP_INFO: {
+        Operation.CREATE: Effect.NOTE,
+        Operation.MOVE_IN: _NOTE_MOVE,
+        Operation.REMOVE: Effect.DROP_NOTE,
+        Operation.MOVE_OUT: _NOTE_MOVE,
+        Operation.RENAME: Effect.RENAME_NOTE,
     },
 }
 

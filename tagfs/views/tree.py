@@ -40,6 +40,7 @@ from tagfs.views.directory import (
     Directory,
     Kind,
     below,
+    desktop_directory,
     read_below_tags,
     top_directory,
 )
@@ -47,6 +48,8 @@ from tagfs.views.recent import recent
 
 _unpack = msgspec.msgpack.Decoder().decode
 _HEX = frozenset("0123456789abcdef")
+_TRASHES = frozenset({Kind.TRASH, Kind.DESKTOP_FILES, Kind.DESKTOP_INFO})
+"""What is made of the files in the trash."""
 
 
 # -- names ---------------------------------------------------------------------
@@ -61,6 +64,10 @@ def child_directory(view: View, directory: Directory, name: str, clock: Clock) -
         NameTooLong: below `tags/`, longer than a query may be.
     """
     kind = directory.kind
+    if name[:1] == "." or kind is Kind.DESKTOP_TRASH:
+        desktop = desktop_directory(directory, name)
+        if desktop is not None:
+            return desktop
     if kind in BELOW_TAGS:
         found = read_below_tags(directory, name)
         return found if found is not None and _exists(view, found, clock) else None
@@ -245,7 +252,7 @@ def depends_on(view: View, directory: Directory) -> frozenset[int] | None:
         return frozenset(found) if _gather_terms(view, tree, found) else None
     if kind is Kind.RECENT:
         return None
-    if kind in (Kind.ALL, Kind.UNTAGGED, Kind.TRASH, Kind.NODE, Kind.VALUES):
+    if kind in (Kind.ALL, Kind.UNTAGGED, Kind.NODE, Kind.VALUES) or kind in _TRASHES:
         term = _term_of(view, directory)
         return frozenset({term}) if term is not None else None
     return frozenset()
@@ -267,7 +274,7 @@ def _term_of(view: View, directory: Directory) -> int | None:
         return ALL_TERM
     if kind is Kind.UNTAGGED:
         return view.term(UNTAGGED, "", None)
-    if kind is Kind.TRASH:
+    if kind in _TRASHES:
         return view.term(TRASHED, "", None)
     if kind is Kind.NODE:
         guid = view.node(directory.name)

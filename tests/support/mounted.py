@@ -36,7 +36,7 @@ class Mounted:
 
     def __init__(self, store: Store, tags_only: bool = False) -> None:
         self.store = store
-        self.root = root_directory(tags_only)
+        self.root = root_directory(tags_only, uid=1000)
         self._known: dict[str, Directory] = {}
 
     @property
@@ -109,7 +109,7 @@ class Mounted:
         guid = new_guid(self.store.machine.random_bytes(16))
 
         def state(change: Change) -> str | Refusal:
-            tags = effects.on_create(change.view, self.directory(change.view, folder))
+            tags = effects.on_create(change.view, self.directory(change.view, folder), name.encode())
             if isinstance(tags, Refusal):
                 return tags
             change.about_file(guid, **birth(guid, name, change.node, tags=tags))

@@ -64,7 +64,7 @@ class Acting:
         self.contents = Contents(store, self.looks.view())
         self.live = Live(self.directories, self.looks.view().tx.id())
         self.handles = Handles()
-        self.desktop = Desktop(root, clock)
+        self.desktop = Desktop(root, self.directories, clock)
         self._saving: saving.Saving[str] = saving.Saving()
         self._groups = saving.ActionGroups()
         self._brake = Brake()

@@ -17,6 +17,7 @@ from pyroaring import BitMap
 from tagfs.bucket import Clock
 from tagfs.index.read import View
 from tagfs.merge import FileState
+from tagfs.mount.directories import Directories
 from tagfs.views import desktop
 from tagfs.views.directory import Directory, Kind
 
@@ -35,8 +36,9 @@ class Note(NamedTuple):
 class Desktop:
     """The names in `.Trash-UID/files/`, and the notes in `info/`."""
 
-    def __init__(self, root: Directory, clock: Callable[[], Clock]) -> None:
+    def __init__(self, root: Directory, directories: Directories, clock: Callable[[], Clock]) -> None:
         self._root = root
+        self._directories = directories
         self._clock = clock
         self._chosen: dict[bytes, str] = {}
         self._names: OrderedDict[str, bytes] = OrderedDict()
@@ -81,9 +83,14 @@ class Desktop:
         """(name in `files/`, ordinal) of all that is in the trash."""
         return [(self._names.get(guid, name), ordinal) for guid, name, ordinal in desktop.trash_names(view, files)]
 
+    def _kernel_knows(self, directory: Directory) -> bool:
+        return self._directories.with_path(directory.path) is not None
+
     def note(self, view: View, ordinal: int, state: FileState) -> Note:
         """The note of a file in the trash."""
         clock = self._clock()
-        path = desktop.return_path(view, self._root, ordinal, state, self._origins.get(state.guid), clock)
+        path = desktop.return_path(
+            view, self._root, ordinal, state, self._origins.get(state.guid), clock, self._kernel_knows
+        )
         when_ms = desktop.removed_ms(state)
         return Note(desktop.note(path, when_ms, clock), when_ms)

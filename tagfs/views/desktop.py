@@ -20,11 +20,12 @@ Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import quote_from_bytes
 
 from pyroaring import BitMap
 
-from tagfs.bucket import Clock
+from tagfs.bucket import MS_PER_DAY, Clock
 from tagfs.guid import guid_of_bytes
 from tagfs.index.read import View
 from tagfs.merge import FileState
@@ -117,23 +118,42 @@ def _local_text(ms: int, clock: Clock) -> str:
     """A time as the specification wants it, in local time and without a zone."""
     from datetime import UTC, datetime, timedelta
 
-    utc = datetime.fromtimestamp(ms // 1000, UTC).replace(tzinfo=None)
-    local = utc
-    for _ in range(2):  # the second time it is right also within hours of a change of the clocks
-        local += timedelta(milliseconds=ms - ms % 1000 - clock.local_ms(*local.timetuple()[:6]))
-    return local.isoformat()
+    second_ms = ms - ms % 1000
+    utc = datetime.fromtimestamp(second_ms // 1000, UTC).replace(tzinfo=None)
+
+    def ahead(days: int) -> timedelta:
+        """How far local time was ahead of UTC, `days` later."""
+        day_ms = days * MS_PER_DAY
+        return timedelta(milliseconds=second_ms + day_ms - clock.local_ms(*(utc + timedelta(days)).timetuple()[:6]))
+
+    # Clocks may be put forward or back between the two; an hour that is skipped would fit both.
+    for local in (utc + ahead(1), utc + ahead(-1)):
+        if clock.local_ms(*local.timetuple()[:6]) == second_ms:
+            return local.isoformat()
+    return (utc + ahead(1)).isoformat()
 
 
 def return_path(
-    view: View, root: Directory, ordinal: int, state: FileState, origin: Directory | None, clock: Clock
+    view: View,
+    root: Directory,
+    ordinal: int,
+    state: FileState,
+    origin: Directory | None,
+    clock: Clock,
+    is_known: Callable[[Directory], bool] = lambda directory: False,
 ) -> str:
     """The path below the mount to which a file of the trash can be moved, to be found there again.
 
     Args:
         root: the mount itself.
-        origin: the directory it was moved to the trash from, where that is known.
+        origin: the directory it was moved to the trash from, where that is remembered.
+        is_known: whether a directory can still be used by its path, though looked up anew it would not be
+            found: with its last file a tag is gone.
     """
-    takes_back = origin is not None and _takes_back(view, root, state, origin, clock)
+    takes_back = origin is not None and (
+        _can_take_back(state, origin)
+        and (is_known(origin) or tree.directory_at(view, root, origin.path, clock) is not None)
+    )
     target = origin if origin is not None and takes_back else _home(view, root, state, clock)
     name = _name(view, ordinal)
     plain = shown_form(name)
@@ -142,12 +162,11 @@ def return_path(
     return below(target, plain.decode("utf-8", "surrogateescape"))
 
 
-def _takes_back(view: View, root: Directory, state: FileState, origin: Directory, clock: Clock) -> bool:
+def _can_take_back(state: FileState, origin: Directory) -> bool:
     if isinstance(rule(origin, Operation.MOVE_IN), Refusal) or origin.kind in (Kind.TRASH, Kind.DESKTOP_FILES):
         return False
-    if origin.kind is Kind.UNTAGGED and state.tags():
-        return False  # it was given some meanwhile, by another device, and would lose them
-    return tree.directory_at(view, root, origin.path, clock) is not None
+    # If another device gave it tags meanwhile, it would lose them in `untagged/`.
+    return origin.kind is not Kind.UNTAGGED or not state.tags()
 
 
 def _home(view: View, root: Directory, state: FileState, clock: Clock) -> Directory:

@@ -42,7 +42,6 @@ _TEMPORARY = re.compile(
 ).fullmatch
 
 _COMPANIONS = (b"-wal", b"-shm", b"-journal")
-_TRASH = re.compile(rb"\.Trash-(\d{1,10})").fullmatch
 _NUMBERED = re.compile(rb"\.~\d+~").fullmatch
 _BACKUP_ENDINGS = (b"~", b".bak", b".orig", b".old", b".backup", b".save")
 _CONFLICT = re.compile(rb"(.+)\.sync-conflict-\d{8}-\d{6}-[A-Z0-9]{7}(\.[^.]*)?", re.DOTALL).fullmatch
@@ -77,12 +76,6 @@ def database_of(name: bytes) -> bytes | None:
         if name.endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return None
-
-
-def trash_uid(name: bytes) -> int | None:
-    """The user id of a freedesktop trash folder (`.Trash-1000`), which is `trash/` here; else None."""
-    found = _TRASH(name)
-    return int(found[1]) if found else None
 
 
 def is_backup_of(backup: bytes, name: bytes) -> bool:

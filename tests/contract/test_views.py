@@ -68,7 +68,7 @@ OTHER = (
     "tags/music+year=19%", "tags/size=1MB..",
 )  # fmt: skip
 SHOWN = ("saved/evening", "search/words", "recent", "nodes/laptop", "ids")
-NO_FILES = ("", "tags", "tags/music+", "tags/year=", "tags/music+year=", "search", "saved", "nodes")
+NO_FILES = ("", "tags", "tags/music+", "tags/year=", "tags/music+year=", "search", "saved", "nodes", ".Trash-1000")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ from tagfs.views.temporary import (
     is_backup_of,
     is_temporary,
     origins,
-    trash_uid,
 )
 from tests.support.desk import Desk, Here, long_form
 
@@ -509,12 +508,6 @@ def test_companions_of_a_database_are_known() -> None:
     assert [database_of(name) for name in companions(b"a.db")] == [b"a.db"] * 3
     assert database_of(b"-wal") is None
     assert database_of(b"a.db") is None
-
-
-def test_freedesktop_trash_is_known() -> None:
-    assert trash_uid(b".Trash-1000") == 1000
-    assert trash_uid(b".Trash") is None
-    assert trash_uid(b".Trash-me") is None
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ class Contents:
             made=Made(name=name, data=data_path(newborn.guid, name)),
             content=content_of(digest, os.stat(place)),
             tag=list(newborn.tags) or None,
-            holds={change.node: True},
+            holds=newborn.placed.holds if newborn.placed is not None else {change.node: True},
+            knows=newborn.placed.knows or None if newborn.placed is not None else None,
         )
         if newborn.mode != ORDINARY_MODE:
             change.about_file(newborn.guid, mode=newborn.mode)

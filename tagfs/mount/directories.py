@@ -106,6 +106,8 @@ class Directories:
         self._known: dict[int, Known] = {root_inode: Known(root_inode, root, root_inode, b"")}
         self._by_path: dict[str, Known] = {root.path: self._known[root_inode]}
         self._root = root_inode
+        self.root = root
+        """The mount itself."""
         self.on_new: Callable[[Known], None] = lambda known: None
         """Called with each directory that the kernel gets to know."""
 

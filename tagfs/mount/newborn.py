@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from tagfs.guid import Guid, bytes_of_guid, is_guid
 from tagfs.mount.answer import fail
+from tagfs.views.effects import Placed
 from tagfs.views.names import long_name, shown_form
 from tagfs.views.temporary import is_temporary
 
@@ -57,6 +58,10 @@ class Newborn:
         self.companion = False
         """It is a database's journal, and stays in scratch as long as that stands beside it; or a note
         in `.Trash-UID/info/`, which is never a file of the library."""
+        self.like = ""
+        """GUID of the file that it is a backup or conflict copy of, where its name does not tell."""
+        self.placed: Placed | None = None
+        """Where it is to be known and held, if otherwise than any new file; found out when it is born."""
         self.inode = inode_of_guid(guid)
         self.handles = 0
         self.removed = False

@@ -22,11 +22,11 @@ from tagfs.mount.contents import state_content
 from tagfs.mount.directories import Known
 from tagfs.mount.handles import Handle
 from tagfs.mount.newborn import Newborn, inode_of_guid
-from tagfs.views import attributes, effects, saving
+from tagfs.views import attributes, effects, saving, tree
 from tagfs.views.directory import HOLDS_FILES, Kind
 from tagfs.views.matrix import Operation, Refusal, rule
 from tagfs.views.names import new_name, shown_form, split_extension
-from tagfs.views.temporary import database_of
+from tagfs.views.temporary import database_of, origins
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +205,7 @@ class Writing(Acting):
             number = new_guid(self._store.machine.random_bytes(16))
             tags = list(known.directory.tags)
             backup = self.nursery.new(number, known.directory.path, outcome.backup_name, tags)
+            backup.like = guid
             self._copy_or_link(path, backup.path, Guid(guid))
         if empty:
             self.nursery.in_flux(guid)
@@ -353,6 +354,7 @@ class Writing(Acting):
         name = stem[:room].decode("utf-8", "ignore").encode() + said + extension
         tags = [*sorted(state.tags()), CONFLICT_TAG]
         copy = self.nursery.new(new_guid(self._store.machine.random_bytes(16)), "", name, tags)
+        copy.like = guid
         take(bytes_here, copy.path)
         copy.remember()
         self._give_birth(copy, handle.process)
@@ -386,6 +388,7 @@ class Writing(Acting):
     def _give_birth(self, newborn: Newborn, pid: int) -> None:
         """A newborn becomes a file of the library."""
         name = newborn.name.decode()
+        newborn.placed = self._placed(newborn)
         digest = hash_file(newborn.path)
         place = self.contents.put_in_place(newborn, name)
         try:
@@ -401,6 +404,27 @@ class Writing(Acting):
         if known is not None and known.directory.kind in HOLDS_FILES:
             view = self.looks.view()
             known.sticky.takes_over(newborn.name, self._ordinal_of(view, newborn.guid), self._files(view, known))
+
+    def _placed(self, newborn: Newborn) -> effects.Placed | None:
+        """Rule 6: where a backup or conflict copy is to be known and held; None of what is none."""
+        view = self.looks.view()
+        ordinal = view.ordinal(newborn.like) if newborn.like else None
+        if ordinal is None:
+            beside = (self._beside(newborn, name) for name in origins(newborn.name))
+            ordinal = next((found for found in beside if found is not None), None)
+        if ordinal is None:
+            return None
+        return effects.placed_like(self.contents.state(view, ordinal), self._store.node)
+
+    def _beside(self, newborn: Newborn, name: bytes) -> int | None:
+        """The file of the library with a name in the directory of a newborn."""
+        known = self.directories.with_path(newborn.directory)
+        if known is not None:
+            found = self._found(known, name)
+            return found if isinstance(found, int) else None
+        view, clock = self.looks.view(), self._clock()
+        directory = tree.directory_at(view, self.directories.root, newborn.directory, clock)
+        return view.lookup(name, tree.result(view, directory, clock)) if directory is not None else None
 
     def _grow_up(self, newborn: Newborn) -> None:
         """A newborn that nobody writes, under a name of its own, becomes a file of the library."""

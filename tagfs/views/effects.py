@@ -47,6 +47,13 @@ class Stated(NamedTuple):
     statements: Statements
 
 
+class Placed(NamedTuple):
+    """The nodes that are to know a file, or not, beside those that do anyway; and those that are to hold it."""
+
+    knows: dict[str, bool]
+    holds: dict[str, bool]
+
+
 def about_tag(tag: str, **statements: Any) -> Stated:
     return Stated("tag", TAG_THING, tag, statements)
 
@@ -202,6 +209,17 @@ def _retag(
 def _is_id(name: str, guid: str) -> bool:
     digits = prefix_digits(name)
     return digits is not None and guid.replace("-", "").startswith(digits)
+
+
+def placed_like(state: FileState, node: str) -> Placed:
+    """Who is to know and to hold a backup or conflict copy of a file: who does of that (mount.md, Saving, rule 6).
+
+    Args:
+        node: this one. It has the bytes, and holds them whatever is said of the other file.
+    """
+    knows = {other: yes for other, (_, yes) in state.knows.items() if other != node}
+    holds = {other: True for other, (_, yes) in state.holds.items() if yes and knows.get(other, True)}
+    return Placed(knows, {**holds, node: True})
 
 
 # -- removing ------------------------------------------------------------------

@@ -40,6 +40,8 @@ In short: **mv and ln tag, cp copies.** `cp tags/music/a tags/jazz/` makes a sec
 - A file made through the mount and removed within the hour goes to the trash, not to
   `untagged/`, unless it got other tags than those of the path.
 - `rm -r tags/x` takes the tag off each file, and then the tag goes.
+- `.Trash-UID` (`.Trash-1000`) at the top is the trash where desktops look for it. It is found by name and not listed;
+  `files/` has what `trash/` has, `info/` tells of each where it was and when it went.
 - `lyts undo` takes back what was done through the mount as well.
 """
 

@@ -261,8 +261,8 @@ class Renaming(Writing):
             self._is_in_trash(source, guid, target, to_name)
         view = self.looks.view()
         if target.directory.kind is Kind.DESKTOP_FILES:
-            return
-        if shown_form(plain) == shown_form(to_name):
+            plain = to_name  # `Desktop` has it
+        elif shown_form(plain) == shown_form(to_name):
             target.sticky.takes_over(plain, ordinal, self._files(view, target))
         else:
             self.live.forget_entry(target.inode, to_name)

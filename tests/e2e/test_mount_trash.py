@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from tests.support.mounting import Mounting, eventually, mounted, need
+from tagfs.bucket import Clock, utc_ms
+from tagfs.views.directory import desktop_directory, root_directory
+from tests.support.mounting import NOT_SCRAPS, Mounting, eventually, mounted, need
+from tests.support.stores import Machine, make_store
 
 TOP = f".Trash-{os.getuid()}"
 FILES, INFO = f"{TOP}/files", f"{TOP}/info"
@@ -143,6 +147,21 @@ def test_a_file_of_passing_use_is_trashed_as_well(mount: Mounting) -> None:
     assert mount.trash() == ["doc~"]
     assert notes(mount) == {"doc~": "all/doc~"}
     assert mount.scratch() == []
+
+
+def test_what_a_database_keeps_beside_it_goes_and_comes_back_with_it(mount: Mounting) -> None:
+    """A journal left behind would be taken for that of the next database of the name."""
+    (mount / "tags/work").mkdir()
+    mount.put("tags/work/a.db", "data")
+    (mount / "tags/work/a.db-wal").write_bytes(b"more")
+    gio(mount, "tags/work/a.db")
+    assert mount.ls("tags/work") == []
+    assert mount.ls(FILES) == ["a.db", "a.db-wal"]
+    assert notes(mount) == {"a.db": "tags/work/a.db"}
+    os.rename(mount / f"{FILES}/a.db", mount / "tags/work/a.db")
+    assert mount.ls("tags/work") == ["a.db", "a.db-wal"]
+    assert mount.read("tags/work/a.db-wal") == b"more"
+    assert mount.ls(FILES) == []
 
 
 def test_a_directory_is_not_trashed(mount: Mounting) -> None:
@@ -307,3 +326,29 @@ def test_a_mount_for_looking_only_shows_the_trash_and_takes_nothing(tmp_path: Pa
         assert notes(mount) == {name: "all/one"}
         assert "Read-only" in gio(mount, "all/two", code=1)
         assert mount.ls("all") == ["two"]
+
+
+def test_a_note_that_no_file_follows_goes_after_an_hour(tmp_path: Path) -> None:
+    pytest.importorskip("pyfuse3", reason="NOT TESTED: pyfuse3 is missing (pip install 'lyts[mount]')")
+    from tagfs.mount.changes import AGE_TICKS, Changes
+
+    with make_store(tmp_path / "store", Machine(1)) as store:
+        now_ms = [time.time_ns() // 1_000_000]
+        root = root_directory(uid=1000)
+        changes = Changes(store, root, lambda: Clock(now_ms[0], utc_ms), time.monotonic_ns, read_only=False)
+        top = desktop_directory(root, ".Trash-1000")
+        assert top is not None
+        info = desktop_directory(top, "info")
+        assert info is not None
+        known = changes.directories.at(info, 1, b"info")
+        handle, inode = changes.create(known, b"doc.trashinfo", 0o600, os.getpid())
+        for later_ms, stands in ((0, True), (3_600_000, True), (3_600_000, False)):
+            now_ms[0] += later_ms
+            if not stands:
+                changes.release(handle)
+            for _ in range(AGE_TICKS):
+                changes.tick()
+            assert (inode in changes.nursery.by_inode) is stands, "not while it is open"
+        changes.finish()
+        assert set(os.listdir(store.layout.scratch)) <= set(NOT_SCRAPS)
+        assert store.read(lambda view: view.ordinal_total()) == 0

@@ -407,10 +407,13 @@ class Writing(Acting):
 
     def _placed(self, newborn: Newborn) -> effects.Placed | None:
         """Rule 6: where a backup or conflict copy is to be known and held; None of what is none."""
+        names = list(origins(newborn.name))
+        if not newborn.like and not names:
+            return None
         view = self.looks.view()
         ordinal = view.ordinal(newborn.like) if newborn.like else None
         if ordinal is None:
-            beside = (self._beside(newborn, name) for name in origins(newborn.name))
+            beside = (self._beside(newborn, name) for name in names)
             ordinal = next((found for found in beside if found is not None), None)
         if ordinal is None:
             return None

@@ -44,9 +44,13 @@ class Desktop:
         self._names: OrderedDict[str, bytes] = OrderedDict()
         """GUID -> the name a program chose; the other way round in `_chosen`."""
         self._origins: OrderedDict[str, Directory] = OrderedDict()
+        self._notes: dict[int, Note] = {}
+        self._notes_at = -1
+        """The transaction that `_notes` are true for: a program that reads one asks for it half a dozen times."""
 
     def came(self, guid: str, origin: Directory, name: bytes | None = None) -> None:
         """A file was moved to the trash. Args: `name`, the one that a program chose in `files/`."""
+        self._notes.clear()
         self._origins.pop(guid, None)
         if origin.kind not in (Kind.TRASH, Kind.DESKTOP_FILES):
             self._origins[guid] = origin
@@ -86,8 +90,17 @@ class Desktop:
     def _kernel_knows(self, directory: Directory) -> bool:
         return self._directories.with_path(directory.path) is not None
 
-    def note(self, view: View, ordinal: int, state: FileState) -> Note:
+    def note(self, view: View, ordinal: int, state_of: Callable[[View, int], FileState]) -> Note:
         """The note of a file in the trash."""
+        if self._notes_at != view.tx.id() or len(self._notes) >= KEPT:
+            self._notes.clear()
+            self._notes_at = view.tx.id()
+        found = self._notes.get(ordinal)
+        if found is None:
+            found = self._notes[ordinal] = self._new_note(view, ordinal, state_of(view, ordinal))
+        return found
+
+    def _new_note(self, view: View, ordinal: int, state: FileState) -> Note:
         clock = self._clock()
         path = desktop.return_path(
             view, self._root, ordinal, state, self._origins.get(state.guid), clock, self._kernel_knows

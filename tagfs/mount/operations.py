@@ -215,7 +215,7 @@ class Mount(Operations):
         return entry
 
     def _note_entry(self, view: View, ordinal: int) -> EntryAttributes:
-        note = self.changes.desktop.note(view, ordinal, self.changes.contents.state(view, ordinal))
+        note = self.changes.desktop.note(view, ordinal, self.changes.contents.state)
         entry = self._blank(stat.S_IFREG | 0o600)
         entry.st_ino = NOTE_BIT | view.attr(ordinal).ident & (NOTE_BIT - 1)
         entry.st_size = len(note.data)
@@ -453,7 +453,7 @@ class Mount(Operations):
         noted = self._noted(inode)
         if noted is not None:
             view = self._looks.view()
-            note = self.changes.desktop.note(view, noted, self.changes.contents.state(view, noted))
+            note = self.changes.desktop.note(view, noted, self.changes.contents.state)
             return FileInfo(fh=self.changes.open_static(note.data, flags), keep_cache=False)
         handle = self.changes.open_static(data, flags) if data is not None else self.changes.open(inode, flags, ctx.pid)
         return FileInfo(fh=handle, keep_cache=self.changes.handles.is_cache_true(handle))

@@ -79,8 +79,10 @@ def trash_name(name: bytes, guid: str) -> bytes:
 def by_trash_name(view: View, files: BitMap, name: bytes) -> int | None:
     """The file of the trash that has this as its `trash_name`. Args: `files`, what is in the trash."""
     for _, digits in parse_long(name):
-        for ordinal in view.any_ids_beginning(digits) if len(digits) == 32 else ():
-            if ordinal in files and trash_name(_name(view, ordinal), view.guid(ordinal)) == name:
+        if len(digits) == 32:
+            guid = guid_of_bytes(bytes.fromhex(digits))
+            ordinal = view.ordinal(guid)
+            if ordinal is not None and ordinal in files and trash_name(_name(view, ordinal), guid) == name:
                 return ordinal
     return None
 

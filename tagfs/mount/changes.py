@@ -188,6 +188,7 @@ class Changes(Renaming):
     def tick(self) -> None:
         """A few times a second: what others changed is told to the kernel, facts become durable, temporaries age."""
         self._ticks += 1
+        self.desktop.forget_notes()
         try:
             if not self._read_only:
                 self._store.catch_up_if_behind()

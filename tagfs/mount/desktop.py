@@ -46,7 +46,7 @@ class Desktop:
         self._origins: OrderedDict[str, Directory] = OrderedDict()
         self._notes: dict[int, Note] = {}
         self._notes_at = -1
-        """The transaction that `_notes` are true for: a program that reads one asks for it half a dozen times."""
+        """The transaction that `_notes` were made in: a program that reads one asks for it half a dozen times."""
 
     def came(self, guid: str, origin: Directory, name: bytes | None = None) -> None:
         """A file was moved to the trash. Args: `name`, the one that a program chose in `files/`."""
@@ -89,6 +89,10 @@ class Desktop:
 
     def _kernel_knows(self, directory: Directory) -> bool:
         return self._directories.with_path(directory.path) is not None
+
+    def forget_notes(self) -> None:
+        """Make notes anew: the kernel may have forgotten a directory that one leads to."""
+        self._notes.clear()
 
     def note(self, view: View, ordinal: int, state_of: Callable[[View, int], FileState]) -> Note:
         """The note of a file in the trash."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -113,6 +113,7 @@ class Store:
         self._temporary: str | None = None
         self._acting = False
         self._unsynced: set[str] = set()
+        self._sync_first: set[str] = set()
         self._looked_through = 0  # inode of the index for which every segment was looked at
 
     def _toml_mark(self) -> tuple[int, int]:
@@ -245,12 +246,18 @@ class Store:
     def sync_ledger(self) -> None:
         """Make durable what actions that were not `durable` stated."""
         if self._unsynced:
+            first, self._sync_first = self._sync_first, set()
             paths, self._unsynced = self._unsynced, set()
             try:
-                sync_paths(path for path in paths if os.path.exists(path))
+                sync_paths(path for path in (*first, *paths) if os.path.exists(path))
             except OSError as exc:
                 self._unsynced |= paths
+                self._sync_first |= first
                 raise translated(exc, self.layout.ledgers) from exc
+
+    def sync_first(self, paths: Iterable[str]) -> None:
+        """Files and folders to be durable before the facts stated from now on are."""
+        self._sync_first.update(paths)
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the store's lock, for work on ledger files themselves; not inside `act`."""

@@ -29,7 +29,7 @@ OLDEST_PYTHON = (3, 11)
 def examine(root: str, machine: Machine) -> list[Remark]:
     """All remarks on the store in the folder `root` and the machine it is on, worst last."""
     out: list[Remark] = []
-    for look in (_python, _store, _space, _folders, _index, _ledgers, _mounting):
+    for look in (_python, _store, _space, _folders, _index, _ledgers, _keep, _mounting):
         try:
             out.extend(look(root, machine))
         except LytsError as exc:
@@ -147,6 +147,40 @@ def _ledgers(root: str, machine: Machine) -> Iterator[Remark]:
                 PROBLEM, "ledgers", f"{name} was {what}; {vouched} facts it lost were kept", "look at the disk it is on"
             )
         yield from _clocks(view, machine.wall_ms())
+
+
+def _keep(root: str, machine: Machine) -> Iterator[Remark]:
+    from tagfs.keep import limits_of
+    from tagfs.verbs.trimming import due, survey
+
+    with Store(root, machine) as store:
+        limits = limits_of(store.layout)
+        found = survey(store)
+        over = due(store, machine.wall_ms(), limits, found)
+    size = sum(version.size_bytes for version in found.versions)
+    until = (
+        f"each is kept for {limits.versions_days} days, as long as all take no more than {_mib(limits.versions_bytes)}"
+    )
+    yield Remark(OK, "versions", f"{len(found.versions)} earlier contents of files take {_mib(size)}; {until}", "")
+    if over:
+        yield Remark(
+            NOTE,
+            "versions",
+            f"{len(over)} of them ({_mib(sum(version.size_bytes for version in over))}) are past that",
+            "a mount lets them go within the hour; so does lyts versions --trim",
+        )
+    if found.others:
+        yield Remark(
+            NOTE,
+            "keep",
+            f"{found.others} files ({_mib(found.other_bytes)}) in {store.layout.keep} are not known to be earlier "
+            "contents of a file",
+            "lyts leaves them alone; nothing else may have them",
+        )
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{(size_bytes + (1 << 20) - 1) >> 20} MiB" if size_bytes < 10 << 30 else f"{size_bytes >> 30} GiB"
 
 
 def _mounting(root: str, machine: Machine) -> Iterator[Remark]:

@@ -19,6 +19,7 @@ from tagfs.guid import Guid, guid_of_bytes
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import PLAIN
 from tagfs.index.read import View
+from tagfs.keep import keeping, make_way
 from tagfs.layout import make_folder
 from tagfs.merge import FileState
 from tagfs.mount.newborn import NEWBORN_ATTRIBUTE, ORDINARY_MODE, Newborn
@@ -138,16 +139,18 @@ class Contents:
         Args:
             link: nobody will write to them any more.
         """
-        place = self._kept(guid, digest)
-        if os.path.exists(place):
-            return
-        make_folder(os.path.dirname(place))
-        if link and try_link(path, place):
-            return
-        draft = os.path.join(self._store.layout.scratch, f"keep-{guid}")
-        remove(draft)
-        take(path, draft)
-        os.rename(draft, place)
+        layout, place = self._store.layout, self._kept(guid, digest)
+        with keeping(layout):
+            if os.path.exists(place):
+                return
+            folders = make_way(layout, guid)
+            if not link or not try_link(path, place):
+                draft = os.path.join(layout.scratch, f"keep-{guid}")
+                remove(draft)
+                take(path, draft)
+                os.rename(draft, place)
+        # Not at once: a save is to cost no fsync. In time for the fact that says these bytes were replaced.
+        self._store.sync_first([place, *folders])
 
     def replace(self, guid: str, path: str, new: str, digest: str, *, in_use: bool) -> None:
         """Put the bytes at `new` in the place of those at `path`, which become a version.
@@ -156,8 +159,9 @@ class Contents:
             digest: SHA-256 of those at `path`.
             in_use: somebody may still write to the old ones.
         """
-        self.keep_version(guid, path, digest, link=not in_use)
-        os.replace(new, path)
+        with keeping(self._store.layout):
+            self.keep_version(guid, path, digest, link=not in_use)
+            os.replace(new, path)
         _forget_newborn(path)
 
     def own_copy(self, guid: str, path: str) -> bool:

@@ -2,7 +2,9 @@
 
 Each content is a fact, so all are listed; the bytes of an earlier one are to be had
 while `keep/` has them. Bringing one back is a new content that names the one it
-replaces, whose bytes then stand in keep: nothing is lost on the way.
+replaces, whose bytes then stand in keep: nothing is lost on the way. While a program is in the
+middle of writing the file it is refused; one that only has it open may go on, and what it
+writes later is kept beside the file.
 """
 
 from __future__ import annotations
@@ -10,14 +12,15 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from tagfs.bytes import hash_file, take
+from tagfs.bytes import remove, take, try_link
 from tagfs.change import Change
 from tagfs.durable import sync_paths
 from tagfs.errors import BadRequest, NothingMatched, StoreError
 from tagfs.face import face_of
-from tagfs.fact import Content
+from tagfs.fact import Content, parse_time_ns
 from tagfs.index.read import View
-from tagfs.layout import Layout, make_folder
+from tagfs.keep import emptying, make_way
+from tagfs.layout import Layout
 from tagfs.place import kept_versions_folder, places
 from tagfs.stamp import ms_of
 from tagfs.store import Store
@@ -33,6 +36,17 @@ class Version(NamedTuple):
     node: str
     current: bool
     path: str | None
+
+
+class InUse(StoreError):
+    """The current bytes are not those that were stated last: a program is writing to them."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            "a program is writing to this file just now, or it was changed beneath lyts; close it there and try "
+            "again. Nothing was changed"
+        )
 
 
 def versions(store: Store, guid: str) -> list[Version]:
@@ -79,6 +93,7 @@ def bring_back(
     Raises:
         NothingMatched: there is no such version, or its bytes are not here.
         BadRequest: it is the current one, or more than one begins so.
+        InUse: a program is writing to the file.
     """
     listed = {version.sha256: version for version in versions(store, guid)}
     fitting = [version for version in listed.values() if version.sha256.startswith(sha256.lower())]
@@ -96,33 +111,74 @@ def bring_back(
         raise StoreError(
             "the current bytes of the file are not on this device, so they could not be kept; nothing was changed"
         )
-    if hash_file(version.path) != version.sha256:
-        raise StoreError(f"{version.path} is damaged: its bytes are not those of that version; nothing was changed")
+    return _put_in_place(store, guid, version, version.path, current, current.path, action, undoes)
+
+
+def _put_in_place(
+    store: Store,
+    guid: str,
+    version: Version,
+    kept: str,
+    current: Version,
+    place: str,
+    action: str | None,
+    undoes: str | None,
+) -> str | None:
+    """The bytes at `kept` for those at `place`, which are copied into keep first.
+
+    Copied and not linked, because a program may have them open for writing and would write
+    into the version. What it writes then is no longer what the file has: its mount keeps it
+    beside the file when it is closed.
+    """
     layout = store.layout
-    copy = take(version.path, os.path.join(layout.scratch, f"{guid}-{version.sha256[:16]}")).path
-    sync_paths([copy])
-    keep = kept_version(layout, guid, current.sha256)
-    make_folder(os.path.dirname(keep))
-    if not os.path.exists(keep):
-        os.link(current.path, keep)  # the inode that is replaced below; nobody writes to it after
-        sync_paths([os.path.dirname(keep)])
-
-    def state(change: Change) -> str | None:
-        if change.state(guid).content_heads()[-1][1].sha256 != current.sha256:
-            raise StoreError("the file was changed meanwhile; nothing was brought back")
-        change.about_file(
-            guid,
-            content=Content(
-                sha256=version.sha256, size_bytes=version.size_bytes, modified=version.modified, was=current.sha256
-            ),
-        )
-        return change.action
-
+    copy = os.path.join(layout.scratch, f"{guid}-{version.sha256[:16]}")
+    own = os.path.join(layout.scratch, f"{guid}-{current.sha256[:16]}")
+    before = own + "-before"
+    for draft in (copy, own, before):
+        remove(draft)
     try:
-        os.replace(copy, current.path)
-        sync_paths([os.path.dirname(current.path)])
-        return store.act(state, action=action, undoes=undoes)
-    except BaseException:
-        os.link(keep, copy)
-        os.replace(copy, current.path)
-        raise
+        if take(kept, copy).sha256 != version.sha256:
+            raise StoreError(f"{kept} is damaged: its bytes are not those of that version; nothing was changed")
+        modified_ns = parse_time_ns(version.modified)
+        if modified_ns is not None:
+            os.utime(copy, ns=(modified_ns, modified_ns))
+        looked = os.stat(place)
+        if take(place, own).sha256 != current.sha256:
+            raise InUse(place)
+        sync_paths([copy, own])
+        with emptying(layout):  # neither a mount replaces anything now, nor does a version go
+            found = os.stat(place)
+            if _written_since(looked, found):
+                raise InUse(place)
+            folders = make_way(layout, guid)
+            os.replace(own, kept_version(layout, guid, current.sha256))
+            sync_paths(folders)
+            linked = try_link(place, before)
+            os.replace(copy, place)
+        sync_paths([os.path.dirname(place)])
+
+        def state(change: Change) -> str | None:
+            if change.state(guid).content_heads()[-1][1].sha256 != current.sha256:
+                raise StoreError("the file was changed meanwhile; nothing was brought back")
+            change.about_file(
+                guid,
+                content=Content(
+                    sha256=version.sha256, size_bytes=version.size_bytes, modified=version.modified, was=current.sha256
+                ),
+            )
+            return change.action
+
+        try:
+            return store.act(state, action=action, undoes=undoes)
+        except BaseException:
+            if not linked:
+                take(kept_version(layout, guid, current.sha256), before)
+            os.replace(before, place)
+            raise
+    finally:
+        for draft in (copy, own, before):
+            remove(draft)
+
+
+def _written_since(looked: os.stat_result, found: os.stat_result) -> bool:
+    return (looked.st_ino, looked.st_size, looked.st_mtime_ns) != (found.st_ino, found.st_size, found.st_mtime_ns)

@@ -33,6 +33,8 @@ class Change:
         self.undoes = undoes
         self.lines: list[tuple[str, bytes]] = []
         self.facts: list[Fact] = []
+        self.unasked = False
+        """Nobody asked for this: its facts belong to no action, since `undo` answers what a person did."""
         self._applier = applier
         self._clock = clock
 
@@ -69,7 +71,7 @@ class Change:
 
     def _state(self, after: int, **fields: Any) -> Fact:
         at = self._clock.tick(self.wall_ms, after)
-        if self.action is None:
+        if self.action is None and not self.unasked:
             self.action = at
         fact = Fact(at=at, by=self.node, action=self.action, undoes=self.undoes, **fields)
         line = encode_fact(fact)

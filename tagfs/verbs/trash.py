@@ -2,14 +2,16 @@
 
 `rm` sets a flag and moves no bytes. Emptying the trash is the one thing that ends a
 file: the purge is a fact that names all it had seen, durable before the bytes go, so
-that whatever it had not seen brings the file back (facts.md, Merge).
+that whatever it had not seen brings the file back (facts.md, Merge). After 30 days it
+happens by itself (`expire`), once every node that knows the file has read of its removal:
+before, one of them may be keeping it on purpose.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tagfs.change import Change
@@ -17,11 +19,17 @@ from tagfs.compact import drop_lines
 from tagfs.fact import Purge
 from tagfs.guid import guid_of_bytes
 from tagfs.index.read import View
+from tagfs.keep import emptying
+from tagfs.merge import FileState
 from tagfs.place import kept_versions_folder, places
-from tagfs.stamp import ms_of
+from tagfs.seen import seen_by_others
+from tagfs.stamp import ms_of, node_of
 from tagfs.store import Store
 from tagfs.verbs.select import trashed
 from tagfs.verbs.tagging import chunks
+
+EXPIRE_FILES = 200
+"""So many at once, since others wait meanwhile."""
 
 
 class InTrash(NamedTuple):
@@ -87,11 +95,54 @@ def in_trash(store: Store) -> list[InTrash]:
     return sorted(out, key=lambda item: (-item.removed_ms, item.name, item.guid))
 
 
-def empty(store: Store, guids: Sequence[str]) -> Emptied:
+def _removed_at(state: FileState) -> str:
+    """The stamp of a removal that stands."""
+    return str(state.registers["trash"][0])
+
+
+def expired(store: Store, now_ms: int, days: int) -> list[InTrash]:
+    """What was removed so many days ago or earlier, and every other node that knows it has read so."""
+    before_ms = now_ms - days * 86_400_000
+    old = [one for one in in_trash(store) if 0 < one.removed_ms <= before_ms]
+    if not old:
+        return []
+    others = set(store.read(View.node_names)) - {store.node}
+    read = {seen.node: seen.read for seen in seen_by_others(store.layout.ledgers, store.info.ledger_folder)}
+    out = []
+    for part in chunks([one.guid for one in old]):
+        for guid, state in zip(part, store.states(part), strict=True):
+            at = _removed_at(state) if state.is_trashed() else ""
+            unaware = {node for node, (_, knows) in state.knows.items() if not knows}
+            if at and all(
+                node_of(at) == node[:8] or read.get(node, {}).get(node_of(at), "") >= at for node in others - unaware
+            ):
+                out.append(guid)
+    wanted = set(out)
+    return [one for one in old if one.guid in wanted]
+
+
+def expire(store: Store, now_ms: int, days: int, *, ends: Callable[[], bool] = lambda: False) -> Emptied:
+    """End what has been in the trash for so many days, see `expired`.
+
+    Args:
+        ends: asked between two portions; what is left then is for the next time.
+    """
+    guids = [one.guid for one in expired(store, now_ms, days)]
+    done = Emptied(0, 0, [])
+    for start in range(0, len(guids), EXPIRE_FILES):
+        if ends():
+            break
+        part = empty(store, guids[start : start + EXPIRE_FILES], now_ms - days * 86_400_000)
+        done = Emptied(done.files + part.files, done.freed_bytes + part.freed_bytes, done.left + part.left)
+    return done
+
+
+def empty(store: Store, guids: Sequence[str], removed_before_ms: int | None = None) -> Emptied:
     """End removed files for good, and free their space. This cannot be undone.
 
     Args:
         guids: files in the trash; any that came back meanwhile are left alone.
+        removed_before_ms: they expire, and nobody asks for it; any removed later are left alone too.
     """
     ended: list[tuple[str, str, frozenset[str]]] = []
     action: str | None = None
@@ -101,9 +152,12 @@ def empty(store: Store, guids: Sequence[str]) -> Emptied:
             change: Change, part: Sequence[str] = part
         ) -> tuple[list[tuple[str, str, frozenset[str]]], str | None]:
             done = []
+            change.unasked = removed_before_ms is not None
             for guid in part:
                 known = change.state(guid)
                 if not known.is_trashed() or known.made is None:
+                    continue
+                if removed_before_ms is not None and ms_of(_removed_at(known)) > removed_before_ms:
                     continue
                 holds = frozenset(node for node, (_, yes) in known.holds.items() if yes)
                 done.append((guid, known.made.data, holds))
@@ -124,8 +178,9 @@ def empty(store: Store, guids: Sequence[str]) -> Emptied:
                     freed += os.lstat(path).st_size
                     os.unlink(path)
             if os.path.isdir(versions):
-                freed += sum(entry.stat().st_size for entry in os.scandir(versions))
-                shutil.rmtree(versions)
+                with emptying(store.layout):
+                    freed += sum(entry.stat().st_size for entry in os.scandir(versions))
+                    shutil.rmtree(versions)
         except OSError as exc:
             left.append((guid, exc.strerror or str(exc)))
     store.keep_reserve()

@@ -29,6 +29,7 @@ from tagfs.mount.handles import Handle, Handles
 from tagfs.mount.live import Live
 from tagfs.mount.looks import Looks
 from tagfs.mount.newborn import FILE_BIT, Newborn, Nursery, inode_of_guid
+from tagfs.mount.upkeep import Upkeep
 from tagfs.store import Store
 from tagfs.views import effects, saving, tree
 from tagfs.views.brake import Brake
@@ -74,6 +75,7 @@ class Acting:
         """Inodes that the kernel may still ask for after a save gave their name to another file."""
         self._processes: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._ticks = 0
+        self._upkeep = Upkeep(store.layout)
         self._unstated: dict[str, str] = {}
         """GUID -> path of files whose bytes could not be stated when they were closed: a full disk."""
         self.changed_ns = 0

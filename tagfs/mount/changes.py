@@ -200,7 +200,7 @@ class Changes(Renaming):
             log.error("a look at what changed failed: %s", exc, exc_info=exc)
         if not self._read_only and self._ticks % ANEW_TICKS == 0:
             self._state_what_was_not()
-        if not self._read_only and self._ticks % AGE_TICKS == 0:
+        if not self._read_only and self._ticks % AGE_TICKS == 1:
             self._age()
 
     def _state_what_was_not(self) -> None:
@@ -212,6 +212,7 @@ class Changes(Renaming):
                 self._try(self._grow_up, newborn)
 
     def _age(self) -> None:
+        self._try(lambda: self._upkeep.tick(self.looks.view(), self._now()))
         now = self._clock().now_ms * 1_000_000
         for newborn in self.nursery:
             try:
@@ -237,6 +238,7 @@ class Changes(Renaming):
         """State what is still open, and make everything durable."""
         for number in self.handles.numbers():
             self.release(number)
+        self._upkeep.finish()
         self.looks.drop()
         self.live.finish()
         self._store.sync_ledger()

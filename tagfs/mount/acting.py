@@ -186,6 +186,7 @@ class Acting:
         )
         if action is not None:
             self._groups.done(tgid, action, now)
+            self.live.did(self._store.open_index().env.info()["last_txnid"])
             self.changed_ns = self._clock().now_ms * 1_000_000
         return result
 

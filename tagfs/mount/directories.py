@@ -19,6 +19,8 @@ from tagfs.views.directory import Directory, Kind
 from tagfs.views.names import Sticky
 
 DIRECTORY_BIT = 1 << 61
+FEW = 1000
+"""Of so many files that left, all names are forgotten; of more, those that were given out."""
 
 
 class ViewFiles:
@@ -56,7 +58,20 @@ class ViewFiles:
 class Known:
     """A directory that the kernel knows."""
 
-    __slots__ = ("directory", "files_at", "inode", "lookups", "name", "parent", "query", "sticky", "terms", "_files")
+    __slots__ = (
+        "came",
+        "directory",
+        "files_at",
+        "inode",
+        "left",
+        "lookups",
+        "name",
+        "parent",
+        "query",
+        "sticky",
+        "terms",
+        "_files",
+    )
 
     def __init__(self, inode: int, directory: Directory, parent: int, name: bytes) -> None:
         self.inode = inode
@@ -70,6 +85,9 @@ class Known:
         self.terms: frozenset[int] | None = None
         self.query = ""
         self._files = BitMap()
+        self.left = BitMap()
+        self.came = BitMap()
+        """Files that left and came, whoever noticed: a look-up may come before `Live.look`, which takes them."""
 
     def files(self, view: View, clock: Clock) -> BitMap:
         """The files it holds, as ordinals; not to be altered. Tells `sticky` who left."""
@@ -78,8 +96,14 @@ class Known:
             self.files_at = now
             return self._files
         new = tree.result(view, self.directory, clock)
-        for ordinal in self._files - new:
-            self.sticky.left(ordinal, view.name(ordinal).encode("utf-8", "surrogatepass"))
+        if self.files_at >= 0:
+            left = self._files - new
+            if len(left) > FEW:
+                left = self.sticky.given_among(left)  # a name never given out needs no forgetting
+            self.left |= left
+            self.came |= new - self._files
+            for ordinal in left:
+                self.sticky.left(ordinal, view.name(ordinal).encode("utf-8", "surrogatepass"))
         self._files, self.files_at = new, now
         self.terms = tree.depends_on(view, self.directory)
         if self.directory.kind is Kind.SAVED_RESULT:
@@ -129,6 +153,15 @@ class Directories:
     def with_path(self, path: str) -> Known | None:
         """The directory with a path as spelled, if the kernel knows it."""
         return self._by_path.get(path)
+
+    def path_of(self, known: Known) -> bytes | None:
+        """Where a directory is below the mount, as it was spelled; None where that is not known any more."""
+        names = []
+        at: Known | None = known
+        while at is not None and at.inode != self._root:
+            names.append(at.name)
+            at = self._known.get(at.parent)
+        return b"/".join(reversed(names)) if at is not None else None
 
     def forget(self, inode: int, lookups: int) -> None:
         """The kernel forgot so many look-ups."""

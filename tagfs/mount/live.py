@@ -6,6 +6,9 @@ which files and terms each transaction changed; directories whose result depends
 are computed anew, and the names that left are invalidated, plain and long. Names that
 arrive need nothing, since absence is not cached.
 
+Watchers of a directory are told of what came to it or changed in it, as far as that is
+possible (`announce`).
+
 Invalidation goes through a thread, never from a handler: it waits for requests under way
 in the same directory, and so is handed over only when the request that caused it is
 answered (`tell`). While it waits the kernel lets nobody interrupt it: a mount that would
@@ -18,18 +21,21 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from itertools import chain, islice
 from queue import SimpleQueue
+from typing import NamedTuple
 
 import pyfuse3
 from pyroaring import BitMap
 
 from tagfs.bucket import Clock
-from tagfs.guid import guid_of_bytes
 from tagfs.index.read import View
+from tagfs.mount.announce import A_LOOK, EACH, Announcer, News, in_turn
 from tagfs.mount.directories import Directories, Known
 from tagfs.mount.newborn import FILE_BIT
 from tagfs.views.directory import HOLDS_FILES
-from tagfs.views.names import long_name, shown_form
+from tagfs.views.names import DIGITS, long_name, lookup_forms, shown_form
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +52,9 @@ class Live:
         self._told_of = 0
         self._ends = False
         self._renamed: set[tuple[int, bytes]] = set()
+        self.announcer = Announcer()
+        self._news: list[News] = []
+        self._ours: set[int] = set()
         self._thread = threading.Thread(target=self._tell, name="lyts-invalidate", daemon=True)
         self._thread.start()
 
@@ -75,14 +84,22 @@ class Live:
             self._handed_over += len(pending)
             for item in pending:
                 self._queue.put(item)
+        if self._news:
+            news, self._news = self._news, []
+            self.announcer.add(news)
 
     def end(self) -> None:
         """Tell nothing more: the mount is about to end."""
         self._ends = True
+        self.announcer.end()
 
     def is_telling(self) -> bool:
         """Whether the kernel is still being told something."""
-        return self._told_of < self._handed_over and self._thread.is_alive()
+        return (self._told_of < self._handed_over and self._thread.is_alive()) or self.announcer.is_busy()
+
+    def did(self, transaction: int) -> None:
+        """A transaction was a program's doing, through the mount: the kernel has told of it where it was done."""
+        self._ours.add(transaction)
 
     def renamed(self, ordinal: int, old: bytes) -> None:
         """A file that was called `old` has another name, and every directory knows (`Sticky.left`).
@@ -112,36 +129,101 @@ class Live:
         before, self._told = self._told, now
         if changes is None:
             log.info("more changed than is remembered (since %s); everything is looked at anew", before)
-        changed, old_names = BitMap(), dict[tuple[int, bytes], None]()
-        for _, files, _, names in changes or ():
+        changed, beneath, old_names = BitMap(), BitMap(), dict[tuple[int, bytes], None]()
+        for transaction, files, _, names in changes or ():
             changed |= files
+            if transaction not in self._ours:
+                beneath |= files
             for ordinal, name in names.items():
                 old_names[ordinal, name] = None
+        spelled = _Spelled(view)
+        news = []
         for known in self._directories:
             if known.directory.kind in HOLDS_FILES and known.files_at >= 0:
-                self._look_at(view, clock, known, list(old_names))
+                came = self._look_at(view, clock, known, list(old_names), spelled)
+                altered = (beneath & known.kept_files()) - came
+                if came or altered:
+                    news.append((known, came, altered))
         self._renamed.clear()
+        self._ours.clear()
+        self._news += self._announced(view, news)
         for ordinal in changed:
             self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
 
-    def _look_at(self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]]) -> None:
-        old = known.kept_files()
+    def _look_at(
+        self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]], spelled: _Spelled
+    ) -> BitMap:
+        """Forget what left a directory. Returns what came to it, under a new name or at all."""
+        old = known.kept_files() | known.left
         for ordinal, name in old_names:
             if ordinal in old:
                 if (ordinal, name) not in self._renamed:
                     known.sticky.left(ordinal, name)
-                self._forget_names(view, known, ordinal, name)
-        new = known.files(view, clock)
-        for ordinal in old - new:
-            self._forget_names(view, known, ordinal, view.name(ordinal).encode("utf-8", "surrogatepass"))
+                    known.came.add(ordinal)
+                self._forget_names(known, ordinal, spelled.of(ordinal, name))
+        known.files(view, clock)
+        left, came = known.left, known.came
+        known.left, known.came = BitMap(), BitMap()
+        for ordinal in left:
+            self._forget_names(known, ordinal, spelled.now(ordinal))
+        # What a program met already, or made itself, is known to the kernel under its name.
+        return (came & known.kept_files()) - known.sticky.holding_among(came)
 
-    def _forget_names(self, view: View, known: Known, ordinal: int, name: bytes) -> None:
-        row = view.row(ordinal)
-        plain = shown_form(name)
-        self.forget_entry(known.inode, plain)
-        if row is not None and view.attr(ordinal).shared:
-            self.forget_entry(known.inode, long_name(plain, guid_of_bytes(row.guid)))
+    def _forget_names(self, known: Known, ordinal: int, names: _Names) -> None:
+        for name in names.plain:
+            self.forget_entry(known.inode, name)
+        if known.sticky.gave_long(ordinal):
+            for name in names.long():
+                self.forget_entry(known.inode, name)
+
+    def _announced(self, view: View, news: list[tuple[Known, BitMap, BitMap]]) -> list[News]:
+        """What is to be announced, no more than `A_LOOK` of it: working it out keeps programs waiting."""
+        if not self.announcer.has_mount():
+            return []
+        each = max(1, min(EACH, A_LOOK // max(1, len(news))))
+        out = []
+        for known, came, altered in news[:A_LOOK]:
+            path = self._directories.path_of(known)
+            if path is not None:
+                some = islice(chain(came, altered), each)
+                out.append([self._news_of(view, known, path, ordinal, ordinal in came) for ordinal in some])
+        return in_turn(out)
+
+    def _news_of(self, view: View, known: Known, path: bytes, ordinal: int, came: bool) -> News:
+        name = shown_form(view.name(ordinal).encode("utf-8", "surrogatepass"))
+        return News(known.inode, path, name, long_name(name, view.guid(ordinal)), ordinal, came)
 
     def finish(self) -> None:
-        """End the thread."""
+        """End the threads."""
+        self.end()
         self._queue.put(None)
+
+
+class _Names(NamedTuple):
+    """Under which names the kernel may know a file: in each spelling, and the long forms of each."""
+
+    plain: tuple[bytes, ...]
+    guid: str
+
+    def long(self) -> Iterator[bytes]:
+        return (long_name(plain, self.guid, digits) for plain in self.plain for digits in DIGITS)
+
+
+class _Spelled:
+    """The names of files, worked out once for all directories."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._now: dict[int, _Names] = {}
+
+    def now(self, ordinal: int) -> _Names:
+        """Of the name it has."""
+        names = self._now.get(ordinal)
+        if names is None:
+            name = self._view.name(ordinal).encode("utf-8", "surrogatepass")
+            names = self._now[ordinal] = self.of(ordinal, name)
+        return names
+
+    def of(self, ordinal: int, name: bytes) -> _Names:
+        """Of a name it had."""
+        return _Names(lookup_forms(name), self._view.guid(ordinal))

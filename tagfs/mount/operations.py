@@ -93,6 +93,7 @@ class Mount(Operations):
         self._looks = self.changes.looks
         self._directories = self.changes.directories
         self._nursery = self.changes.nursery
+        self._announcer = self.changes.live.announcer
         self._owner = (os.getuid(), os.getgid())
         self._listed: dict[int, _Listed] = {}
         self._next_handle = 1
@@ -254,6 +255,11 @@ class Mount(Operations):
 
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> EntryAttributes:
         known = self._known(parent_inode)
+        if ctx.pid == self._announcer.thread_id:
+            hidden = self._announcer.hidden(parent_inode, name)
+            # Met by a program, it may be open: the kernel must not think that it is gone.
+            if hidden is not None and not known.sticky.holds(hidden):
+                fail(errno.ENOENT)
         view = self._looks.view()
         newborn = self._nursery.find(known.directory.path, name)
         if newborn is not None:
@@ -317,6 +323,8 @@ class Mount(Operations):
     async def setattr(
         self, inode: int, attr: EntryAttributes, fields: Any, fh: int | None, ctx: Any
     ) -> EntryAttributes:
+        if ctx.pid == self._announcer.thread_id:
+            return await self.getattr(inode, ctx)
         if self._directories.get(inode) is not None:
             return await self.getattr(inode, ctx)  # accepted and forgotten: rsync, tar and cp -a insist on it
         if inode in self._statics or self._noted(inode) is not None:
@@ -528,8 +536,18 @@ class Mount(Operations):
         self.changes.rename(source, name_old, target, name_new, flags, ctx.pid)
 
     async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: Any) -> EntryAttributes:
+        if ctx.pid == self._announcer.thread_id:
+            return self._announced(inode, self._known(new_parent_inode), new_name)
         self.changes.link(inode, self._known(new_parent_inode), new_name, Operation.LINK, ctx.pid)
         return await self.getattr(inode, ctx)
+
+    def _announced(self, inode: int, known: Known, name: bytes) -> EntryAttributes:
+        """A link that our own thread makes, so that the kernel tells of a file that is there already."""
+        view = self._looks.view()
+        ordinal = self.changes.resolve(view, known, name)
+        if ordinal is None or FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1) != inode:
+            fail(errno.ENOENT)
+        return self._file_entry(view, ordinal)
 
     async def symlink(self, parent_inode: int, name: bytes, target: bytes, ctx: Any) -> EntryAttributes:
         raise Refused(

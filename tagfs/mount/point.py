@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from importlib.util import find_spec
 
 from tagfs.errors import BadRequest, StoreError
@@ -21,6 +22,8 @@ FS_TYPE = "fuse.lyts"
 FUSE_DEVICE = "/dev/fuse"
 FUSE_CONF = "/etc/fuse.conf"
 UNMOUNT_S = 60
+BUSY_TRIES = 8
+BUSY_PAUSE_S = 0.05
 ANSWER_S = 3
 """So long a mount may take to answer before it is looked whether it is one that cannot any more."""
 CONNECTIONS = "/sys/fs/fuse/connections"
@@ -148,7 +151,11 @@ def unmount(path: str, *, lazy: bool = False) -> None:
     """Unmount what is mounted on `path`. Raises `MountError` in plain words."""
     command = ["fusermount3", "-u", *(["-z"] if lazy else []), "--", path]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False)
+        for _ in range(BUSY_TRIES):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False)
+            if not done.returncode or "busy" not in done.stderr:
+                break
+            time.sleep(BUSY_PAUSE_S)  # the mount itself may be in it for a moment, see `announce`
     except FileNotFoundError:
         raise MountError("the program fusermount3 is missing; install the package fuse3") from None
     except subprocess.TimeoutExpired:

@@ -91,6 +91,8 @@ def run(store: Store, path: str, wishes: Wishes, clock: Callable[[], Clock], rea
         except RuntimeError as exc:
             raise MountError(f"{path} could not be mounted ({exc}); lyts doctor tells what is missing") from exc
         os.fchmod(fd, 0o300)
+        if not read_only:  # there the kernel refuses what announcing is done by
+            mount.changes.live.announcer.begin(path)
     finally:
         os.close(fd)
     loop.install(mount.idle, mount.answered)

@@ -311,6 +311,18 @@ class Sticky:
         """Whether a file was given its plain name here."""
         return ordinal in self._given
 
+    def gave_long(self, ordinal: int) -> bool:
+        """Whether some long name of a file was given out here."""
+        return ordinal in self._given_long
+
+    def holding_among(self, files: BitMap) -> BitMap:
+        """Those of some files that were given their plain names here."""
+        return files & self._given
+
+    def given_among(self, files: BitMap) -> BitMap:
+        """Those of some files to which a name was given out here, plain or long: what the kernel may know."""
+        return files & (self._given | self._given_long)
+
     def left(self, ordinal: int, name: bytes) -> None:
         """A file is no longer in the directory, or has another name than `name` now.
 

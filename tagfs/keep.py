@@ -37,8 +37,11 @@ class Standing(NamedTuple):
 
 @contextmanager
 def _locked(layout: Layout, how: int) -> Iterator[None]:
-    make_folder(layout.keep)
-    fd = os.open(layout.keep, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = os.open(layout.keep, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        make_folder(layout.keep)
+        fd = os.open(layout.keep, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, how)
         yield

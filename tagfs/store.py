@@ -41,6 +41,8 @@ from tagfs.layout import Layout, StoreInfo, read_info
 from tagfs.lock import Dirty, dirty_boot, hold, try_hold
 
 if TYPE_CHECKING:
+    import threading
+
     from tagfs.action import Place
     from tagfs.change import Change
     from tagfs.merge import FileState
@@ -114,6 +116,8 @@ class Store:
         self._acting = False
         self._unsynced: set[str] = set()
         self._sync_first: set[str] = set()
+        self._syncing: threading.Thread | None = None
+        self._sync_failed: tuple[OSError, set[str], set[str]] | None = None
         self._looked_through = 0  # inode of the index for which every segment was looked at
 
     def _toml_mark(self) -> tuple[int, int]:
@@ -245,15 +249,55 @@ class Store:
 
     def sync_ledger(self) -> None:
         """Make durable what actions that were not `durable` stated."""
+        self._await_syncing()
         if self._unsynced:
-            first, self._sync_first = self._sync_first, set()
-            paths, self._unsynced = self._unsynced, set()
-            try:
-                sync_paths(path for path in (*first, *paths) if os.path.exists(path))
-            except OSError as exc:
-                self._unsynced |= paths
-                self._sync_first |= first
-                raise translated(exc, self.layout.ledgers) from exc
+            self._sync(*self._take_unsynced())
+
+    def sync_ledger_aside(self) -> None:
+        """The same in a thread, where nobody waits for it; does nothing while the last one is still at it.
+
+        Raises:
+            StoreError, DiskFull: the last one failed. What it did not do is for the next call.
+        """
+        if self._syncing is not None and self._syncing.is_alive():
+            return
+        self._await_syncing()
+        if self._unsynced:
+            import threading  # not for commands, which wait anyhow
+
+            paths = self._take_unsynced()
+            self._syncing = threading.Thread(target=self._sync_aside, args=paths, name="lyts-sync")
+            self._syncing.start()
+
+    def _take_unsynced(self) -> tuple[set[str], set[str]]:
+        taken = self._sync_first, self._unsynced
+        self._sync_first, self._unsynced = set(), set()
+        return taken
+
+    def _sync(self, first: set[str], paths: set[str]) -> None:
+        try:
+            sync_paths(path for path in (*first, *paths) if os.path.exists(path))
+        except OSError as exc:
+            self._sync_first |= first
+            self._unsynced |= paths
+            raise translated(exc, self.layout.ledgers) from exc
+
+    def _sync_aside(self, first: set[str], paths: set[str]) -> None:
+        try:
+            sync_paths(path for path in (*first, *paths) if os.path.exists(path))
+        except OSError as exc:
+            self._sync_failed = exc, first, paths
+
+    def _await_syncing(self) -> None:
+        thread, self._syncing = self._syncing, None
+        if thread is not None:
+            thread.join()
+        failed, self._sync_failed = self._sync_failed, None
+        if failed is not None:
+            exc, first, paths = failed
+            self._sync_first |= first
+            self._unsynced |= paths
+            raise translated(exc, self.layout.ledgers) from exc
 
     def sync_first(self, paths: Iterable[str]) -> None:
         """Files and folders to be durable before the facts stated from now on are."""

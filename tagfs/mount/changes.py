@@ -195,7 +195,7 @@ class Changes(Renaming):
             self.looks.drop()
             self.live.look(self.looks.view(), self._clock())
             if self._ticks % SYNC_TICKS == 0:
-                self._store.sync_ledger()
+                self._store.sync_ledger_aside()
         except Exception as exc:  # it must not end the mount; the next tick tries again
             log.error("a look at what changed failed: %s", exc, exc_info=exc)
         if not self._read_only and self._ticks % ANEW_TICKS == 0:

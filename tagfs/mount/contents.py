@@ -139,18 +139,22 @@ class Contents:
         Args:
             link: nobody will write to them any more.
         """
+        with keeping(self._store.layout):
+            self._keep_version(guid, path, digest, link)
+
+    def _keep_version(self, guid: str, path: str, digest: str, link: bool) -> None:
         layout, place = self._store.layout, self._kept(guid, digest)
-        with keeping(layout):
-            if os.path.exists(place):
-                return
-            folders = make_way(layout, guid)
-            if not link or not try_link(path, place):
-                draft = os.path.join(layout.scratch, f"keep-{guid}")
-                remove(draft)
-                take(path, draft)
-                os.rename(draft, place)
+        if os.path.exists(place):
+            return
+        durable = make_way(layout, guid)
+        if not link or not try_link(path, place):
+            draft = os.path.join(layout.scratch, f"keep-{guid}")
+            remove(draft)
+            take(path, draft)
+            os.rename(draft, place)
+            durable.append(place)
         # Not at once: a save is to cost no fsync. In time for the fact that says these bytes were replaced.
-        self._store.sync_first([place, *folders])
+        self._store.sync_first(durable)
 
     def replace(self, guid: str, path: str, new: str, digest: str, *, in_use: bool) -> None:
         """Put the bytes at `new` in the place of those at `path`, which become a version.
@@ -160,7 +164,7 @@ class Contents:
             in_use: somebody may still write to the old ones.
         """
         with keeping(self._store.layout):
-            self.keep_version(guid, path, digest, link=not in_use)
+            self._keep_version(guid, path, digest, not in_use)
             os.replace(new, path)
         _forget_newborn(path)
 

@@ -19,7 +19,7 @@ from tagfs.views.directory import Directory, Kind
 from tagfs.views.names import Sticky
 
 DIRECTORY_BIT = 1 << 61
-FEW = 1000
+FEW = 100
 """Of so many files that left, all names are forgotten; of more, those that were given out."""
 
 
@@ -89,8 +89,12 @@ class Known:
         self.came = BitMap()
         """Files that left and came, whoever noticed: a look-up may come before `Live.look`, which takes them."""
 
-    def files(self, view: View, clock: Clock) -> BitMap:
-        """The files it holds, as ordinals; not to be altered. Tells `sticky` who left."""
+    def files(self, view: View, clock: Clock, name_of: Callable[[int], bytes] | None = None) -> BitMap:
+        """The files it holds, as ordinals; not to be altered. Tells `sticky` who left.
+
+        Args:
+            name_of: where the caller has the names of files at hand.
+        """
         now = view.tx.id()
         if self.files_at == now or (self.files_at >= 0 and self._still_true(view, clock)):
             self.files_at = now
@@ -103,7 +107,9 @@ class Known:
             self.left |= left
             self.came |= new - self._files
             for ordinal in left:
-                self.sticky.left(ordinal, view.name(ordinal).encode("utf-8", "surrogatepass"))
+                self.sticky.left(
+                    ordinal, name_of(ordinal) if name_of else view.name(ordinal).encode("utf-8", "surrogatepass")
+                )
         self._files, self.files_at = new, now
         self.terms = tree.depends_on(view, self.directory)
         if self.directory.kind is Kind.SAVED_RESULT:

@@ -21,10 +21,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import chain, islice
 from queue import SimpleQueue
-from typing import NamedTuple
 
 import pyfuse3
 from pyroaring import BitMap
@@ -47,7 +46,7 @@ class Live:
         self._directories = directories
         self._told = transaction
         self._pending: list[tuple[int, bytes | None]] = []
-        self._queue: SimpleQueue[tuple[int, bytes | None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[tuple[int, bytes | None]] | None] = SimpleQueue()
         self._handed_over = 0
         self._told_of = 0
         self._ends = False
@@ -59,31 +58,29 @@ class Live:
         self._thread.start()
 
     def _tell(self) -> None:
-        while (item := self._queue.get()) is not None:
-            inode, name = item
-            try:
-                if self._ends:
-                    continue
-                if name is None:
-                    pyfuse3.invalidate_inode(inode, attr_only=True)
-                elif not name:
-                    pyfuse3.invalidate_inode(inode, attr_only=False)
-                else:
-                    pyfuse3.invalidate_entry(inode, name)
-            except OSError:
-                pass  # the kernel did not know it, which is as good
-            except Exception:  # noqa: BLE001 - the session is gone; nothing is left to tell
-                return
-            finally:
-                self._told_of += 1
+        while (items := self._queue.get()) is not None:
+            for inode, name in items:
+                try:
+                    if self._ends:
+                        break
+                    if name is None:
+                        pyfuse3.invalidate_inode(inode, attr_only=True)
+                    elif not name:
+                        pyfuse3.invalidate_inode(inode, attr_only=False)
+                    else:
+                        pyfuse3.invalidate_entry(inode, name)
+                except OSError:
+                    pass  # the kernel did not know it, which is as good
+                except Exception:  # noqa: BLE001 - the session is gone; nothing is left to tell
+                    return
+            self._told_of += 1
 
     def tell(self) -> None:
         """Hand over what was to be forgotten. Only while no request is being answered."""
         if self._pending:
             pending, self._pending = self._pending, []
-            self._handed_over += len(pending)
-            for item in pending:
-                self._queue.put(item)
+            self._handed_over += 1
+            self._queue.put(pending)
         if self._news:
             news, self._news = self._news, []
             self.announcer.add(news)
@@ -160,21 +157,27 @@ class Live:
                 if (ordinal, name) not in self._renamed:
                     known.sticky.left(ordinal, name)
                     known.came.add(ordinal)
-                self._forget_names(known, ordinal, spelled.of(ordinal, name))
-        known.files(view, clock)
+                for form in lookup_forms(name):
+                    self.forget_entry(known.inode, form)
+                if known.sticky.gave_long(ordinal):
+                    self._forget_long(known, spelled, ordinal, lookup_forms(name))
+        known.files(view, clock, spelled.name)
         left, came = known.left, known.came
         known.left, known.came = BitMap(), BitMap()
-        for ordinal in left:
-            self._forget_names(known, ordinal, spelled.now(ordinal))
+        forget, inode, long = self._pending.append, known.inode, known.sticky.gave_long
+        for ordinal in left:  # tens of thousands of times
+            for name in spelled.now(ordinal):
+                forget((inode, name))
+            if long(ordinal):
+                self._forget_long(known, spelled, ordinal, spelled.now(ordinal))
         # What a program met already, or made itself, is known to the kernel under its name.
         return (came & known.kept_files()) - known.sticky.holding_among(came)
 
-    def _forget_names(self, known: Known, ordinal: int, names: _Names) -> None:
-        for name in names.plain:
-            self.forget_entry(known.inode, name)
-        if known.sticky.gave_long(ordinal):
-            for name in names.long():
-                self.forget_entry(known.inode, name)
+    def _forget_long(self, known: Known, spelled: _Spelled, ordinal: int, names: Iterable[bytes]) -> None:
+        guid = spelled.guid(ordinal)
+        for name in names:
+            for digits in DIGITS:
+                self.forget_entry(known.inode, long_name(name, guid, digits))
 
     def _announced(self, view: View, news: list[tuple[Known, BitMap, BitMap]]) -> list[News]:
         """What is to be announced, no more than `A_LOOK` of it: working it out keeps programs waiting."""
@@ -199,31 +202,27 @@ class Live:
         self._queue.put(None)
 
 
-class _Names(NamedTuple):
-    """Under which names the kernel may know a file: in each spelling, and the long forms of each."""
-
-    plain: tuple[bytes, ...]
-    guid: str
-
-    def long(self) -> Iterator[bytes]:
-        return (long_name(plain, self.guid, digits) for plain in self.plain for digits in DIGITS)
-
-
 class _Spelled:
-    """The names of files, worked out once for all directories."""
+    """Under which names the kernel may know files, worked out once for all directories."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._now: dict[int, _Names] = {}
+        self._name: dict[int, bytes] = {}
+        self._now: dict[int, tuple[bytes, ...]] = {}
 
-    def now(self, ordinal: int) -> _Names:
-        """Of the name it has."""
+    def guid(self, ordinal: int) -> str:
+        return self._view.guid(ordinal)
+
+    def name(self, ordinal: int) -> bytes:
+        """The name a file has, as stored."""
+        name = self._name.get(ordinal)
+        if name is None:
+            name = self._name[ordinal] = self._view.name(ordinal).encode("utf-8", "surrogatepass")
+        return name
+
+    def now(self, ordinal: int) -> tuple[bytes, ...]:
+        """Each spelling of the name it has."""
         names = self._now.get(ordinal)
         if names is None:
-            name = self._view.name(ordinal).encode("utf-8", "surrogatepass")
-            names = self._now[ordinal] = self.of(ordinal, name)
+            names = self._now[ordinal] = lookup_forms(self.name(ordinal))
         return names
-
-    def of(self, ordinal: int, name: bytes) -> _Names:
-        """Of a name it had."""
-        return _Names(lookup_forms(name), self._view.guid(ordinal))

@@ -104,7 +104,7 @@ def test_a_mount_ends_well_in_the_midst_of_announcing(tmp_path: Path, by: str) -
     with mounted(tmp_path) as mount:
         names = [f"song {number}.flac" for number in range(60)]
         add(mount, *names)
-        for round_ in range(4):
+        for round_ in range(2):
             mount.lyts.quick("tags", "make", f"jazz{round_}")
             directories = [f"tags/jazz{round_}", f"tags/music+-jazz{round_}", "all", "recent", "tags/music"]
             for directory in directories:

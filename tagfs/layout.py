@@ -56,6 +56,10 @@ class Layout:
         """The path of a data file in the set with this label."""
         return os.path.join(self.sets, label, "data", data)
 
+    def flux_mark(self, guid: str) -> str:
+        """What stands in scratch while the bytes of a file may differ from what is stated; a mount looks at start."""
+        return os.path.join(self.scratch, guid + ".written")
+
 
 def make_folder(path: str) -> None:
     """Make a folder, and those it is in, private to the person (0700, whatever the umask)."""

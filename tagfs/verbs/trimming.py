@@ -127,7 +127,7 @@ def _current(store: Store, guid: str) -> _Current | None:
     purged, sha256, path = store.read(look)
     if purged:
         return _Current(None, None, "")
-    if path is None or os.path.lexists(_flux_mark(store, guid)):
+    if path is None or os.path.lexists(store.layout.flux_mark(guid)):
         return None
     try:
         mark = _mark(path)
@@ -138,11 +138,6 @@ def _current(store: Store, guid: str) -> _Current | None:
     return _Current(path, mark, sha256)
 
 
-def _flux_mark(store: Store, guid: str) -> str:
-    """What a mount leaves in scratch while a program writes to a file."""
-    return os.path.join(store.layout.scratch, guid + ".written")
-
-
 def _let_go(store: Store, guid: str, of_file: Iterable[Kept]) -> list[Kept]:
     current = _current(store, guid)
     if current is None:
@@ -150,7 +145,7 @@ def _let_go(store: Store, guid: str, of_file: Iterable[Kept]) -> list[Kept]:
     gone = []
     with emptying(store.layout):
         state = store.states([guid])[0]
-        if current.path is not None and not _still_so(store, guid, state, current):
+        if not (state.is_purged() if current.path is None else _still_so(store, guid, state, current)):
             return []
         folder = ""
         for one in of_file:
@@ -174,7 +169,7 @@ def _still_so(store: Store, guid: str, state: FileState, current: _Current) -> b
     if state.is_purged() or not heads or heads[-1][1].sha256 != current.sha256 or current.path is None:
         return False
     try:
-        return _mark(current.path) == current.mark and not os.path.lexists(_flux_mark(store, guid))
+        return _mark(current.path) == current.mark and not os.path.lexists(store.layout.flux_mark(guid))
     except OSError:
         return False
 

@@ -19,7 +19,7 @@ from tagfs.errors import BadRequest, NothingMatched, StoreError
 from tagfs.face import face_of
 from tagfs.fact import Content, parse_time_ns
 from tagfs.index.read import View
-from tagfs.keep import emptying, make_way
+from tagfs.keep import emptying, keeping, make_way
 from tagfs.layout import Layout
 from tagfs.place import kept_versions_folder, places
 from tagfs.stamp import ms_of
@@ -146,16 +146,16 @@ def _put_in_place(
         if take(place, own).sha256 != current.sha256:
             raise InUse(place)
         sync_paths([copy, own])
-        with emptying(layout):  # neither a mount replaces anything now, nor does a version go
-            found = os.stat(place)
-            if _written_since(looked, found):
-                raise InUse(place)
+        with keeping(layout):
             folders = make_way(layout, guid)
             os.replace(own, kept_version(layout, guid, current.sha256))
-            sync_paths(folders)
+        sync_paths(folders)
+        with emptying(layout):  # a mount sets nothing aside now, and so puts nothing in place
+            if _written_since(looked, os.stat(place)):
+                raise InUse(place)
             linked = try_link(place, before)
+            marked = _mark(layout.flux_mark(guid))
             os.replace(copy, place)
-        sync_paths([os.path.dirname(place)])
 
         def state(change: Change) -> str | None:
             if change.state(guid).content_heads()[-1][1].sha256 != current.sha256:
@@ -169,15 +169,28 @@ def _put_in_place(
             return change.action
 
         try:
+            sync_paths([os.path.dirname(place)])
             return store.act(state, action=action, undoes=undoes)
         except BaseException:
             if not linked:
                 take(kept_version(layout, guid, current.sha256), before)
             os.replace(before, place)
             raise
+        finally:
+            if marked:
+                remove(layout.flux_mark(guid))
     finally:
         for draft in (copy, own, before):
             remove(draft)
+
+
+def _mark(path: str) -> bool:
+    """Note that the bytes differ from what is stated. False where a mount noted so before."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return False
+    return True
 
 
 def _written_since(looked: os.stat_result, found: os.stat_result) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,27 @@ def test_bringing_back_a_file_that_a_program_has_open_keeps_both(tmp_path: Path)
             said = mount.lyts.quick("versions", guid, "--bring-back", sha(b"two\n")[:12], code=3).err
             assert "a program is writing to this file" in said
         assert mount.read(f"ids/{guid}") == b"ONE\n"
+
+
+def test_a_crash_in_the_midst_of_bringing_back_leaves_what_the_next_mount_puts_right(tmp_path: Path) -> None:
+    with mounted(tmp_path) as mount:
+        guid = mount.put("untagged/doc.txt", "one\n")
+        mount.sh("sed -i s/one/two/ untagged/doc.txt")
+        mount.stop()
+        crashing = (
+            "import os, sys; from tagfs.store import Store; from tagfs.verbs.versions import bring_back\n"
+            "store = Store(sys.argv[1]); store.act = lambda *args, **options: os._exit(7)\n"
+            "bring_back(store, sys.argv[2], sys.argv[3])"
+        )
+        words = [sys.executable, "-P", "-c", crashing, str(mount.lyts.store), guid, sha(b"one\n")]
+        assert subprocess.run(words, env=mount.lyts.env, check=False).returncode == 7
+        mount.start()
+        assert mount.read("untagged/doc.txt") == b"one\n"
+        found = {one["sha256"]: one for one in mount.lyts.json("versions", guid)}
+        assert found[sha(b"one\n")]["current"]
+        assert Path(found[sha(b"two\n")]["path"]).read_bytes() == b"two\n"
+        for name in mount.scratch():  # the copies it had made
+            os.unlink(mount.lyts.store / "scratch" / name)
 
 
 def test_a_version_is_durable_before_the_fact_that_replaced_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

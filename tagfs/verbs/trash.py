@@ -28,7 +28,7 @@ from tagfs.store import Store
 from tagfs.verbs.select import trashed
 from tagfs.verbs.tagging import chunks
 
-EXPIRE_FILES = 200
+EXPIRE_FILES = 1000
 """So many at once, since others wait meanwhile."""
 
 

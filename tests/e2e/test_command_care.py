@@ -220,3 +220,15 @@ def test_earlier_version_is_brought_back(songs: Lyts) -> None:
     )
     assert Path(one["path"]).read_bytes() == b"a.flac"
     songs.check()
+
+
+def test_versions_trim_says_what_it_let_go_and_takes_nothing_else(songs: Lyts) -> None:
+    assert "No earlier content is past its time." in songs.quick("versions", "--trim", code=1).err
+    for words in (
+        (),
+        ("a.flac", "--trim"),
+        ("a.flac", "--dry-run"),
+        ("--trim", "--json"),
+        ("--trim", "--bring-back", "1"),
+    ):
+        assert "give a file, or --trim alone" in songs.quick("versions", *words, code=2).err

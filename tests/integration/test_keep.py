@@ -355,3 +355,22 @@ def test_the_trash_waits_until_every_node_that_knows_the_file_has_read_of_it(sto
     write_seen(folder, store.layout.scratch, Seen(other, 1, "2026-01-01T00:00:00Z", {}))
     store.act(lambda change: change.about_file(guid, knows={other: False}))
     assert [one.name for one in expired(store, machine.now_ms, 30)] == ["old"]  # who may not know it is not asked
+
+
+def test_what_is_due_is_done_in_one_go_and_what_it_did_is_told(store: Store, machine: Machine) -> None:
+    guid, gone = add(store, "a.txt", b"one"), add(store, "gone.txt", b"gone")
+    save(store, guid, b"two")
+    save(store, gone, b"gone too")
+    remove(store, [gone])
+    root, real = store.layout.root, machine.real()
+    store.close()
+    assert keep_up(root, real, lambda: False) == []
+    machine.advance(31 * DAY_MS)
+    assert keep_up(root, real, lambda: True) == []  # told to end before it began
+    expired_, trimmed = keep_up(root, real, lambda: False)
+    assert expired_.startswith("1 files that were removed 30 days ago or earlier were deleted for good")
+    assert trimmed.startswith("1 earlier contents of files were let go")
+    with Store(root, real) as again:
+        assert in_trash(again) == []
+        assert kept(again) == set()
+        assert Path(place_of(again, guid)).read_bytes() == b"two"

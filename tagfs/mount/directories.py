@@ -19,6 +19,8 @@ from tagfs.views.directory import Directory, Kind
 from tagfs.views.names import Sticky
 
 DIRECTORY_BIT = 1 << 61
+NONE = BitMap()
+"""Shared by all directories that nothing left and nothing came to; never altered."""
 FEW = 100
 """Of so many files that left, all names are forgotten; of more, those that were given out."""
 
@@ -85,8 +87,7 @@ class Known:
         self.terms: frozenset[int] | None = None
         self.query = ""
         self._files = BitMap()
-        self.left = BitMap()
-        self.came = BitMap()
+        self.left = self.came = NONE
         """Files that left and came, whoever noticed: a look-up may come before `Live.look`, which takes them."""
 
     def files(self, view: View, clock: Clock, name_of: Callable[[int], bytes] | None = None) -> BitMap:
@@ -104,8 +105,8 @@ class Known:
             left = self._files - new
             if len(left) > FEW:
                 left = self.sticky.given_among(left)  # a name never given out needs no forgetting
-            self.left |= left
-            self.came |= new - self._files
+            self.left = self.left | left
+            self.came = self.came | (new - self._files)
             for ordinal in left:
                 self.sticky.left(
                     ordinal, name_of(ordinal) if name_of else view.name(ordinal).encode("utf-8", "surrogatepass")

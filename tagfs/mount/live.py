@@ -31,7 +31,7 @@ from pyroaring import BitMap
 from tagfs.bucket import Clock
 from tagfs.index.read import View
 from tagfs.mount.announce import A_LOOK, EACH, Announcer, News, in_turn
-from tagfs.mount.directories import Directories, Known
+from tagfs.mount.directories import NONE, Directories, Known
 from tagfs.mount.newborn import FILE_BIT
 from tagfs.views.directory import HOLDS_FILES
 from tagfs.views.names import DIGITS, long_name, lookup_forms, shown_form
@@ -156,14 +156,14 @@ class Live:
             if ordinal in old:
                 if (ordinal, name) not in self._renamed:
                     known.sticky.left(ordinal, name)
-                    known.came.add(ordinal)
+                    known.came = known.came | BitMap([ordinal])
                 for form in lookup_forms(name):
                     self.forget_entry(known.inode, form)
                 if known.sticky.gave_long(ordinal):
                     self._forget_long(known, spelled, ordinal, lookup_forms(name))
         known.files(view, clock, spelled.name)
         left, came = known.left, known.came
-        known.left, known.came = BitMap(), BitMap()
+        known.left = known.came = NONE
         forget, inode, long = self._pending.append, known.inode, known.sticky.gave_long
         for ordinal in left:  # tens of thousands of times
             for name in spelled.now(ordinal):

@@ -95,13 +95,13 @@ def run(store: Store, path: str, wishes: Wishes, clock: Callable[[], Clock], rea
             mount.changes.live.announcer.begin(path)
     finally:
         os.close(fd)
-    loop.install(mount.idle, mount.answered)
+    steps = loop.install(mount.idle, mount.answered)
     # What there is by now stays; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     clean = False
     try:
-        trio.run(_serve, mount, path, ready)
+        trio.run(_serve, mount, path, ready, instruments=[steps])
         clean = True
     finally:
         mount.finish()
@@ -113,7 +113,7 @@ async def _serve(mount: Mount, path: str, ready: Callable[[], None]) -> None:
         nursery.start_soon(_end_on_signal, mount)
         nursery.start_soon(_watch, mount)
         nursery.start_soon(_when_it_answers, path, ready)
-        await pyfuse3.main(1, 1)
+        await pyfuse3.main(1, loop.MOST_UNDER_WAY)
         nursery.cancel_scope.cancel()
 
 

@@ -36,7 +36,7 @@ WATCH_S = 120.0
 NOT_SCRAPS = ("reserve", "mounts.lock", "CACHEDIR.TAG")
 """What always stands in scratch."""
 
-_SERVE = """
+SERVE = """
 import logging, sys, time
 logging.basicConfig(
     filename=sys.argv[3], level=logging.INFO, format="%(levelname)s %(name)s %(message)s"
@@ -73,11 +73,13 @@ def need(*programs: str) -> None:
 class Mounting:
     """A store and its mount."""
 
-    def __init__(self, home: Path, *how: str, log: Path | None = None) -> None:
+    def __init__(self, home: Path, *how: str, log: Path | None = None, serve: str = SERVE) -> None:
         self.lyts = Lyts(home)
         self.at = home / "mnt"
         self.log = log or home / "mount.log"
         self.how = how
+        self.serve = serve
+        """What the process runs that mounts."""
         self.expected: list[str] = []
         """Patterns of warnings and errors that the test provokes."""
         self.process: subprocess.Popen[bytes] | None = None
@@ -93,7 +95,7 @@ class Mounting:
             os.mkdir(self.at)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _SERVE, self.lyts.store, self.at, self.log, *self.how],
+                [sys.executable, "-P", "-c", self.serve, self.lyts.store, self.at, self.log, *self.how],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=self.lyts.env,
@@ -240,10 +242,10 @@ def eventually(what: Any, patience_s: float = PATIENCE_S) -> None:
 
 
 @contextmanager
-def mounted(home: Path, *how: str, log: Path | None = None) -> Iterator[Mounting]:
+def mounted(home: Path, *how: str, log: Path | None = None, serve: str = SERVE) -> Iterator[Mounting]:
     """A mounted store below `home`. See the module."""
     need_fuse()
-    mounting = Mounting(home, *how, log=log)
+    mounting = Mounting(home, *how, log=log, serve=serve)
     watch = threading.Timer(WATCH_S, mounting.kill)
     watch.daemon = True
     try:

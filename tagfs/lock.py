@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,14 +22,17 @@ from tagfs.errors import DiskFull
 @contextmanager
 def hold(path: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold the lock file exclusively; `on_wait` is called once when another process has it."""
-    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    turn = _turn_of_this_thread(path)
+    if turn is not None:
+        with turn.used():
+            yield
+        return
+    fd = acquire(path, wait=False)
+    if fd is None:
+        if on_wait is not None:
+            on_wait()
+        fd = _acquire(path)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if on_wait is not None:
-                on_wait()
-            fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)
@@ -37,15 +41,84 @@ def hold(path: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]
 @contextmanager
 def try_hold(path: str) -> Iterator[bool]:
     """Hold the lock file if nobody else does; says whether it is held."""
+    turn = _turn_of_this_thread(path)
+    if turn is not None:
+        with turn.used():
+            yield True
+        return
+    fd = acquire(path, wait=False)
+    try:
+        yield fd is not None
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def acquire(path: str, *, wait: bool) -> int | None:
+    """A descriptor that holds the lock file until it is closed; None where another has it and we do not `wait`."""
+    if wait:
+        return _acquire(path)
     fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _acquire(path: str) -> int:
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+class _Turn:
+    """The lock is this thread's for several steps; each step that needs it uses it, one at a time."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.in_use = False
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        self.in_use = True
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+            yield
+        finally:
+            self.in_use = False
+
+
+_turns: dict[str, _Turn] = {}
+
+
+def _turn_of_this_thread(path: str) -> _Turn | None:
+    turn = _turns.get(path)
+    # In use: a step within a step is as without a turn, and finds that the lock is not free.
+    return turn if turn is not None and turn.thread == threading.get_ident() and not turn.in_use else None
+
+
+@contextmanager
+def turn(path: str, fd: int) -> Iterator[None]:
+    """Until the end `hold` and `try_hold` of this thread find the lock theirs, which `fd` holds; then it is given back.
+
+    For who must know before the first step that none of them will wait.
+
+    Args:
+        fd: from `acquire`; closed in the end.
+    """
+    _turns[path] = _Turn()
+    try:
+        yield
     finally:
+        del _turns[path]
         os.close(fd)
 
 

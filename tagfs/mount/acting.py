@@ -29,6 +29,7 @@ from tagfs.mount.handles import Handle, Handles
 from tagfs.mount.live import Live
 from tagfs.mount.looks import Looks
 from tagfs.mount.newborn import FILE_BIT, Newborn, Nursery, inode_of_guid
+from tagfs.mount.turn import Turn
 from tagfs.mount.upkeep import Upkeep
 from tagfs.store import Store
 from tagfs.views import effects, saving, tree
@@ -56,7 +57,8 @@ class Acting:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._now = monotonic_ns
+        self.turn = Turn(store.layout.lock, monotonic_ns, read_only=read_only)
+        self._now = self.turn.now_ns
         self._read_only = read_only
         self.looks = Looks(store)
         self.directories = Directories(root, pyfuse3.ROOT_INODE)

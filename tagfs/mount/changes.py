@@ -198,10 +198,14 @@ class Changes(Renaming):
                 self._store.sync_ledger_aside()
         except Exception as exc:  # it must not end the mount; the next tick tries again
             log.error("a look at what changed failed: %s", exc, exc_info=exc)
-        if not self._read_only and self._ticks % ANEW_TICKS == 0:
-            self._state_what_was_not()
-        if not self._read_only and self._ticks % AGE_TICKS == 1:
-            self._age()
+        if self._ticks % ANEW_TICKS == 0:
+            with self.turn.if_free() as free:
+                if free:
+                    self._state_what_was_not()
+        if self._ticks % AGE_TICKS == 1:
+            with self.turn.if_free() as free:
+                if free:
+                    self._age()
 
     def _state_what_was_not(self) -> None:
         """What could not be stated when it was closed: there may be room again."""

@@ -4,8 +4,9 @@ Nothing is decided here. What a directory holds and what an operation means come
 `tagfs.views`; what a save means from `views.saving`, carried out in `mount.changes`;
 bytes are `mount.contents`. Rules:
 
-- Handlers run one after the other and are synchronous inside (see `loop`); no await
-  between reading and writing a table.
+- Nothing slow runs in a handler: what changes the library waits for its `turn` before it
+  looks at anything. Between two awaits a handler is alone (see `loop`); no await between
+  reading and writing a table, and what was looked up before one is looked up again.
 - Names that do not exist are never cached by the kernel, so what is added from beneath is
   seen at once; names that leave are invalidated (`live`), from a thread.
 - `flush` is always answered: one ENOSYS and the kernel would never send another, and
@@ -21,7 +22,7 @@ import os
 import stat
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pyfuse3
 from pyfuse3 import EntryAttributes, FileInfo, Operations, readdir_reply
@@ -44,6 +45,9 @@ from tagfs.views.recent import last_when
 from tagfs.views.static import static_files
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 STATIC_BIT = 1 << 62
 CACHED_S = 86_400.0
@@ -94,6 +98,7 @@ class Mount(Operations):
         self._directories = self.changes.directories
         self._nursery = self.changes.nursery
         self._announcer = self.changes.live.announcer
+        self._turn = self.changes.turn
         self._owner = (os.getuid(), os.getgid())
         self._listed: dict[int, _Listed] = {}
         self._next_handle = 1
@@ -336,12 +341,18 @@ class Mount(Operations):
         if refusal is not None:
             raise Refused(refusal)
         if fields.update_size:
-            self.changes.truncate(inode, attr.st_size, handle, ctx.pid)
+            await self._in_turn(inode, self.changes.truncate, inode, attr.st_size, handle, ctx.pid)
         if fields.update_mode:
-            self.changes.chmod(inode, stat.S_IMODE(attr.st_mode), ctx.pid)
+            await self._in_turn(inode, self.changes.chmod, inode, stat.S_IMODE(attr.st_mode), ctx.pid)
         if fields.update_mtime:
-            self.changes.utimens(inode, attr.st_mtime_ns, ctx.pid)
+            await self._in_turn(inode, self.changes.utimens, inode, attr.st_mtime_ns, ctx.pid)
         return await self.getattr(inode, ctx)
+
+    async def _in_turn(self, inode: int, do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do something about a file in our turn. About a newborn nothing is stated, so it need not wait."""
+        if inode in self._nursery.by_inode:
+            return do(*args, **kwargs)
+        return await self._turn.take(do, *args, **kwargs)
 
     async def access(self, inode: int, mode: int, ctx: Any) -> bool:
         return True  # default_permissions: the kernel checks the mode itself
@@ -470,7 +481,10 @@ class Mount(Operations):
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any
     ) -> tuple[FileInfo, EntryAttributes]:
         known = self._known(parent_inode)
-        handle, inode = self.changes.create(known, name, mode, ctx.pid)
+        if self.changes.comes_back(known, name):
+            handle, inode = await self._turn.take(self.changes.create, known, name, mode, ctx.pid)
+        else:
+            handle, inode = self.changes.create(known, name, mode, ctx.pid)
         newborn = self._nursery.by_inode.get(inode)
         if newborn is not None:
             return FileInfo(fh=handle, keep_cache=True), self._newborn_entry(newborn)
@@ -494,7 +508,9 @@ class Mount(Operations):
         return os.pwrite(handle.fd, data, offset)
 
     async def flush(self, fh: int) -> None:
-        self.changes.settle(self.changes.handles[fh], closing=True)
+        handle = self.changes.handles[fh]
+        if self.changes.is_to_state(handle, closing=True):
+            await self._turn.take(self.changes.settle, handle, closing=True)
 
     async def fsync(self, fh: int, datasync: bool) -> None:
         handle = self.changes.handles[fh]
@@ -505,7 +521,10 @@ class Mount(Operations):
         self._store.sync_ledger()
 
     async def release(self, fh: int) -> None:
-        self.changes.release(fh)
+        if self.changes.is_to_state(self.changes.handles[fh]):
+            await self._turn.take(self.changes.release, fh)
+        else:
+            self.changes.release(fh)
 
     async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:
         found = os.statvfs(self._store.layout.sets)
@@ -521,24 +540,23 @@ class Mount(Operations):
         known = self._known(parent_inode)
         if not stat.S_ISREG(mode):
             self._refuse(rule(known.directory, Operation.SPECIAL))
-        handle, inode = self.changes.create(known, name, mode, ctx.pid)
-        self.changes.settle(self.changes.handles[handle])
-        self.changes.release(handle)
+        inode = await self._turn.take(self.changes.make_node, known, name, mode, ctx.pid)
         return await self.getattr(inode, ctx)
 
     async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:
-        self.changes.unlink(self._known(parent_inode), name, ctx.pid)
+        await self._turn.take(self.changes.unlink, self._known(parent_inode), name, ctx.pid)
 
     async def rename(
         self, parent_inode_old: int, name_old: bytes, parent_inode_new: int, name_new: bytes, flags: int, ctx: Any
     ) -> None:
         source, target = self._known(parent_inode_old), self._known(parent_inode_new)
-        self.changes.rename(source, name_old, target, name_new, flags, ctx.pid)
+        await self._turn.take(self.changes.rename, source, name_old, target, name_new, flags, ctx.pid)
 
     async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: Any) -> EntryAttributes:
         if ctx.pid == self._announcer.thread_id:
             return self._announced(inode, self._known(new_parent_inode), new_name)
-        self.changes.link(inode, self._known(new_parent_inode), new_name, Operation.LINK, ctx.pid)
+        known = self._known(new_parent_inode)
+        await self._turn.take(self.changes.link, inode, known, new_name, Operation.LINK, ctx.pid)
         return await self.getattr(inode, ctx)
 
     def _announced(self, inode: int, known: Known, name: bytes) -> EntryAttributes:
@@ -557,11 +575,13 @@ class Mount(Operations):
     async def mkdir(self, parent_inode: int, name: bytes, mode: int, ctx: Any) -> EntryAttributes:
         known = self._known(parent_inode)
         text = name.decode("utf-8", "surrogateescape")
-        self.changes.about_tags(lambda change: effects.on_mkdir(change.view, known.directory, text), ctx.pid)
+        await self._turn.take(
+            self.changes.about_tags, lambda change: effects.on_mkdir(change.view, known.directory, text), ctx.pid
+        )
         return await self.lookup(parent_inode, name, ctx)
 
     async def rmdir(self, parent_inode: int, name: bytes, ctx: Any) -> None:
-        self.changes.rmdir(self._known(parent_inode), name, ctx.pid)
+        await self._turn.take(self.changes.rmdir, self._known(parent_inode), name, ctx.pid)
 
     def _refuse(self, found: object) -> None:
         if isinstance(found, Refusal):
@@ -587,10 +607,10 @@ class Mount(Operations):
         text = name.decode("utf-8", "surrogateescape")
         if not text.startswith("user."):
             fail(errno.EOPNOTSUPP)
-        self.changes.set_xattr(inode, text, value, ctx.pid)
+        await self._in_turn(inode, self.changes.set_xattr, inode, text, value, ctx.pid)
 
     async def removexattr(self, inode: int, name: bytes, ctx: Any) -> None:
         text = name.decode("utf-8", "surrogateescape")
         if not text.startswith("user."):
             fail(errno.EOPNOTSUPP)
-        self.changes.set_xattr(inode, text, None, ctx.pid)
+        await self._in_turn(inode, self.changes.set_xattr, inode, text, None, ctx.pid)

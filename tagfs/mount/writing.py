@@ -167,6 +167,17 @@ class Writing(Acting):
         newborn.handles += 1
         return self.handles.add(handle), newborn.inode
 
+    def comes_back(self, known: Known, name: bytes) -> bool:
+        """Whether making a file under this name may mean more than a new file."""
+        return self._saving.may_come_back(known.directory.path, new_name(name))
+
+    def make_node(self, known: Known, name: bytes, mode: int, pid: int) -> int:
+        """mknod(2): an empty file. Returns its inode."""
+        number, inode = self.create(known, name, mode, pid)
+        self.settle(self.handles[number])
+        self.release(number)
+        return inode
+
     def _is_companion(self, known: Known, name: bytes) -> bool:
         if known.directory.kind is Kind.DESKTOP_INFO:
             return True  # a note, until its file comes
@@ -282,24 +293,29 @@ class Writing(Acting):
 
     # -- closing
 
-    def settle(self, handle: Handle, *, closing: bool = False) -> None:
-        """At close: state what was written.
+    def is_to_state(self, handle: Handle, *, closing: bool = False) -> bool:
+        """Whether something was written that is to be stated now.
 
         Args:
             closing: a descriptor was closed, perhaps not the last one (a shell opens, copies
                 the descriptor, closes it, and only then writes): nothing written yet is nothing to state.
         """
-        if handle.data is not None or not handle.dirty:
-            return
-        found = os.fstat(handle.fd)
-        if closing and found.st_size == 0:
+        if not handle.dirty or handle.data is not None:
+            return False
+        newborn = handle.newborn
+        if newborn is not None and (newborn.removed or newborn.is_temporary):
+            return False  # its bytes are in scratch
+        return not closing or os.fstat(handle.fd).st_size != 0
+
+    def settle(self, handle: Handle, *, closing: bool = False) -> None:
+        """At close: state what was written. `closing` as in `is_to_state`."""
+        if not self.is_to_state(handle, closing=closing):
             return
         newborn = handle.newborn
         if newborn is not None:
-            if newborn.removed or newborn.is_temporary:
-                return  # nothing to state: its bytes are in scratch
             self._give_birth(newborn, handle.process)
             return
+        found = os.fstat(handle.fd)
         try:
             there = os.stat(handle.path)
         except FileNotFoundError:

@@ -238,6 +238,10 @@ class Saving(Generic[F]):
 
     # -- asked
 
+    def may_come_back(self, directory: Hashable, name: bytes) -> bool:
+        """Whether a file left this name, and may have it again if it is made now."""
+        return (directory, name) in self._vacant
+
     def create(self, directory: Hashable, name: bytes, tgid: int, now_ns: int) -> OnCreate[F]:
         """A program makes a file under a name that leads to nothing."""
         vacancy = self._claim(directory, name, tgid, now_ns)

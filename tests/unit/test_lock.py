@@ -4,12 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tagfs.errors import DiskFull
-from tagfs.lock import Dirty, dirty_boot, hold, try_hold
+from tagfs.lock import Dirty, acquire, dirty_boot, hold, try_hold, turn
 
 
 def test_one_holds_the_lock_and_the_other_hears_of_it(tmp_path: Path) -> None:
@@ -118,3 +120,41 @@ def test_a_full_disk_leaves_no_mark_of_a_power_cut_that_never_was(
     one = Dirty(path)
     one.mark("boot-1")
     one.clear_if_last(lambda: None)
+
+
+def test_in_a_turn_the_lock_is_ours_for_one_step_after_another(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    fd = acquire(path, wait=False)
+    assert fd is not None
+    with turn(path, fd):
+        with hold(path), try_hold(path) as within:
+            assert not within  # a step within a step is no step of the turn
+        with try_hold(path) as held:
+            assert held
+        assert acquire(path, wait=False) is None
+    with try_hold(path) as held:
+        assert held
+
+
+def test_a_turn_is_one_thread_s(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    fd = acquire(path, wait=True)
+    assert fd is not None
+    seen: list[str] = []
+
+    def other() -> None:
+        with try_hold(path) as held:
+            seen.append("held" if held else "not held")
+        with hold(path, lambda: seen.append("waits")):
+            seen.append("had it")
+
+    thread = threading.Thread(target=other)
+    with turn(path, fd):
+        thread.start()
+        until = time.monotonic() + 10
+        while seen != ["not held", "waits"]:
+            assert time.monotonic() < until
+        with hold(path):
+            assert seen == ["not held", "waits"]
+    thread.join(10)
+    assert seen == ["not held", "waits", "had it"]

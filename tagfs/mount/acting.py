@@ -25,6 +25,7 @@ from tagfs.mount.answer import Refused, fail
 from tagfs.mount.contents import Contents
 from tagfs.mount.desktop import Desktop
 from tagfs.mount.directories import Directories, Known, ViewFiles
+from tagfs.mount.following import Following
 from tagfs.mount.handles import Handle, Handles
 from tagfs.mount.live import Live
 from tagfs.mount.looks import Looks
@@ -68,6 +69,7 @@ class Acting:
         self.live = Live(self.directories, self.looks.view().tx.id())
         self.handles = Handles()
         self.desktop = Desktop(root, self.directories, clock)
+        self.following = Following()
         self._saving: saving.Saving[str] = saving.Saving()
         self._groups = saving.ActionGroups()
         self._brake = Brake()

@@ -189,6 +189,7 @@ class Changes(Renaming):
         """A few times a second: what others changed is told to the kernel, facts become durable, temporaries age."""
         self._ticks += 1
         self.desktop.forget_notes()
+        self.following.forget_removed()
         try:
             if not self._read_only:
                 self._store.catch_up_if_behind()
@@ -243,6 +244,7 @@ class Changes(Renaming):
         for number in self.handles.numbers():
             self.release(number)
         self._upkeep.finish()
+        self.following.finish()
         self.looks.drop()
         self.live.finish()
         self._store.sync_ledger()

@@ -26,7 +26,8 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar
 
@@ -46,14 +47,21 @@ R = TypeVar("R")
 _aside = 0
 
 
-async def aside(do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do something slow in a thread; other requests go on meanwhile. It must not touch the mount's tables."""
+@contextmanager
+def thread_at_work() -> Iterator[None]:
+    """While a handler waits for a thread: that it is done is to be heard soon, also under full load."""
     global _aside
     _aside += 1
     try:
-        return await trio.to_thread.run_sync(lambda: do(*args, **kwargs))
+        yield
     finally:
         _aside -= 1
+
+
+async def aside(do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do something slow in a thread; other requests go on meanwhile. It must not touch the mount's tables."""
+    with thread_at_work():
+        return await trio.to_thread.run_sync(lambda: do(*args, **kwargs))
 
 
 class _Lock:

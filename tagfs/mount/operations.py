@@ -99,6 +99,7 @@ class Mount(Operations):
         self._nursery = self.changes.nursery
         self._announcer = self.changes.live.announcer
         self._turn = self.changes.turn
+        self._following = self.changes.following
         self._owner = (os.getuid(), os.getgid())
         self._listed: dict[int, _Listed] = {}
         self._next_handle = 1
@@ -341,7 +342,9 @@ class Mount(Operations):
         if refusal is not None:
             raise Refused(refusal)
         if fields.update_size:
-            await self._in_turn(inode, self.changes.truncate, inode, attr.st_size, handle, ctx.pid)
+            written = await self._in_turn(inode, self.changes.truncate, inode, attr.st_size, handle, ctx.pid)
+            if written is not None:
+                await self.changes.state_aside(written)
         if fields.update_mode:
             await self._in_turn(inode, self.changes.chmod, inode, stat.S_IMODE(attr.st_mode), ctx.pid)
         if fields.update_mtime:
@@ -505,12 +508,19 @@ class Mount(Operations):
             self.changes.begin_writing(handle)
         if handle.behind or handle.alias:
             self.changes.live.forget_bytes(handle.inode)
-        return os.pwrite(handle.fd, data, offset)
+        try:
+            written = os.pwrite(handle.fd, data, offset)
+        except OSError:
+            self._following.doubt(handle.inode)
+            raise
+        if not handle.behind:
+            self._following.wrote(handle.inode, handle.fd, offset, written)
+        return written
 
     async def flush(self, fh: int) -> None:
         handle = self.changes.handles[fh]
         if self.changes.is_to_state(handle, closing=True):
-            await self._turn.take(self.changes.settle, handle, closing=True)
+            await self.changes.settle_aside(handle, closing=True)
 
     async def fsync(self, fh: int, datasync: bool) -> None:
         handle = self.changes.handles[fh]
@@ -521,8 +531,8 @@ class Mount(Operations):
         self._store.sync_ledger()
 
     async def release(self, fh: int) -> None:
-        if self.changes.is_to_state(self.changes.handles[fh]):
-            await self._turn.take(self.changes.release, fh)
+        if self.changes.handles[fh].dirty:
+            await self.changes.release_aside(fh)
         else:
             self.changes.release(fh)
 
@@ -550,7 +560,7 @@ class Mount(Operations):
         self, parent_inode_old: int, name_old: bytes, parent_inode_new: int, name_new: bytes, flags: int, ctx: Any
     ) -> None:
         source, target = self._known(parent_inode_old), self._known(parent_inode_new)
-        await self._turn.take(self.changes.rename, source, name_old, target, name_new, flags, ctx.pid)
+        await self.changes.rename_aside(source, name_old, target, name_new, flags, ctx.pid)
 
     async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: Any) -> EntryAttributes:
         if ctx.pid == self._announcer.thread_id:

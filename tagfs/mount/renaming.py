@@ -94,6 +94,19 @@ class Renaming(Writing):
 
     # -- renaming
 
+    async def rename_aside(
+        self, source: Known, name: bytes, target: Known, to_name: bytes, flags: int, pid: int
+    ) -> None:
+        """`rename`; what is hashed for it (rsync renames all it copies) is hashed while other requests go on."""
+        newborn = self.nursery.find(source.directory.path, name)
+        if newborn is not None and not self._read_only:
+            inode, fd = newborn.inode, os.open(newborn.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                await self.following.ready(inode, fd)
+            finally:
+                os.close(fd)
+        await self.turn.take(self.rename, source, name, target, to_name, flags, pid)
+
     def rename(self, source: Known, name: bytes, target: Known, to_name: bytes, flags: int, pid: int) -> None:
         """A program renames or moves."""
         if self._read_only:
@@ -299,7 +312,8 @@ class Renaming(Writing):
         path = self.contents.path(view, ordinal)
         if path is None:
             fail(errno.ENODATA)
-        digest = hash_file(newborn.path)
+        digest = self.following.digest(newborn.inode, newborn.path)
+        self.following.forget(newborn.inode)
         self.nursery.in_flux(guid)
         self._replace(guid, path, newborn.path, self.contents.digest_of(self.contents.state(view, ordinal), path))
         self.nursery.drop(newborn)

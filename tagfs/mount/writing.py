@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from contextlib import suppress
+from typing import NamedTuple
 
 from tagfs.bytes import hash_file, take, try_link
 from tagfs.change import Change
@@ -20,6 +22,7 @@ from tagfs.mount.acting import Acting, Statements
 from tagfs.mount.answer import Refused, errno_of, fail
 from tagfs.mount.contents import state_content
 from tagfs.mount.directories import Known
+from tagfs.mount.following import TRIES
 from tagfs.mount.handles import Handle
 from tagfs.mount.newborn import Newborn, inode_of_guid
 from tagfs.views import attributes, effects, saving, tree
@@ -33,6 +36,14 @@ log = logging.getLogger(__name__)
 CONFLICT_TAG = "conflict"
 
 ComingBack = saving.ContinueIdentity[str] | saving.RestoreIdentity[str]
+
+
+class Written(NamedTuple):
+    """Bytes of a file that are to be stated, and which process wrote them."""
+
+    guid: Guid
+    path: str
+    process: int
 
 
 class Writing(Acting):
@@ -67,6 +78,7 @@ class Writing(Acting):
             number = self.handles.add(handle)
             if empties:
                 self._begin_writing(handle)
+                self.following.forget(handle.inode)
                 os.ftruncate(handle.fd, 0)
             return number
         view = self.looks.view()
@@ -112,6 +124,7 @@ class Writing(Acting):
     def _own_bytes(self, guid: str, path: str) -> None:
         """Bytes that are about to be written to must not be those of a version."""
         if self.contents.own_copy(guid, path):
+            self.following.forget(inode_of_guid(guid))
             self.handles.go_over(inode_of_guid(guid), path)
 
     def _empty(self, guid: Guid, path: str) -> None:
@@ -120,6 +133,7 @@ class Writing(Acting):
         kept = self._saving.truncate(guid, 0, size) is not None and not self.handles.any_dirty(inode_of_guid(guid))
         if size == 0:
             return
+        self.following.forget(inode_of_guid(guid))
         self.nursery.in_flux(guid)
         if kept:
             digest = self.contents.digest_of(self._state(guid), path)
@@ -287,6 +301,7 @@ class Writing(Acting):
     def _replace(self, guid: Guid, path: str, new: str, digest: str) -> None:
         """Other bytes for a file. Who has the old ones open keeps them, and cannot change the version they are."""
         inode = inode_of_guid(guid)
+        self.following.forget(inode)
         self.contents.replace(guid, path, new, digest, in_use=self.handles.writer_of(inode) is not None)
         self.handles.fall_behind(inode)
         self.live.forget_bytes(inode)
@@ -336,8 +351,63 @@ class Writing(Acting):
         os.fsync(handle.fd)
         self._store.sync_ledger()
 
+    async def settle_aside(self, handle: Handle, *, closing: bool = False) -> None:
+        """`settle`; while bytes are hashed, or another process is waited for, other requests go on.
+
+        Where somebody goes on writing all the time it is left to the next close.
+        """
+        for _ in range(TRIES):
+            if not self.is_to_state(handle, closing=closing):
+                return
+            if not handle.behind:
+                await self.following.ready(handle.inode, handle.fd)
+            if await self.turn.take(self._settle_if_quick, handle, closing):
+                return
+        if not closing and not self._is_left_to_another(handle):
+            await self.turn.take(self.settle, handle)
+
+    def _is_left_to_another(self, handle: Handle) -> bool:
+        """Whether somebody else has a file open to write, and will state what was written when they close it."""
+        for other in self.handles.of(handle.inode):
+            if other.writable and other is not handle:
+                other.dirty, handle.dirty = True, False
+                return True
+        return False
+
+    def _settle_if_quick(self, handle: Handle, closing: bool) -> bool:
+        quick = handle.behind or self.following.is_quick(handle.inode, handle.fd)
+        if quick:
+            self.settle(handle, closing=closing)
+        return quick
+
+    async def release_aside(self, number: int) -> None:
+        """`release`, in the same way."""
+        handle = self.handles[number]
+        with suppress(Exception):  # `release` tries again, and tells what is wrong
+            await self.settle_aside(handle)
+        if self.is_to_state(handle):
+            await self.turn.take(self.release, number)
+        else:
+            self.release(number)
+
+    async def state_aside(self, written: Written) -> None:
+        """State what was written without a handle that would do it at its close."""
+        guid, path, process = written
+        inode = inode_of_guid(guid)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            await self.following.ready(inode, fd)
+        finally:
+            os.close(fd)
+        await self.turn.take(self._state_bytes, guid, path, process)
+        self._is_followed_no_more(inode)
+
+    def _is_followed_no_more(self, inode: int) -> None:
+        if not self.handles.of(inode):
+            self.following.forget(inode)
+
     def _state_bytes(self, guid: Guid, path: str, process: int) -> None:
-        digest = hash_file(path)
+        digest = self.following.digest(inode_of_guid(guid), path)
         self._act(process, lambda change: state_content(change, guid, path, digest))
         self._is_stated(guid)
 
@@ -394,6 +464,8 @@ class Writing(Acting):
         finally:
             self.handles.pop(number)
             newborn = handle.newborn
+            if newborn is None or newborn.removed or not newborn.is_temporary:
+                self._is_followed_no_more(handle.inode)  # a temporary is about to be renamed, mostly
             if newborn is not None:
                 newborn.handles -= 1
                 if newborn.removed:
@@ -405,7 +477,7 @@ class Writing(Acting):
         """A newborn becomes a file of the library."""
         name = newborn.name.decode()
         newborn.placed = self._placed(newborn)
-        digest = hash_file(newborn.path)
+        digest = self.following.digest(newborn.inode, newborn.path)
         place = self.contents.put_in_place(newborn, name)
         try:
             self._act(pid, lambda change: self.contents.birth(change, newborn, name, digest, place))
@@ -451,12 +523,13 @@ class Writing(Acting):
             return
         self._give_birth(newborn, 0)
 
-    def truncate(self, inode: int, size: int, handle: Handle | None, pid: int) -> None:
-        """A program sets the size of a file."""
+    def truncate(self, inode: int, size: int, handle: Handle | None, pid: int) -> Written | None:
+        """A program sets the size of a file. Returns what is to be stated now (`state_aside`)."""
+        self.following.forget(self.real_inode(inode))
         if handle is not None and (handle.behind or not os.path.exists(handle.path)):
             os.ftruncate(handle.fd, size)
             handle.dirty = True
-            return
+            return None
         newborn = self.nursery.by_inode.get(inode)
         if newborn is not None:
             path = self._open_path(newborn)
@@ -464,7 +537,7 @@ class Writing(Acting):
                 self._saving.wrote(newborn.guid)
                 self._own_bytes(newborn.guid, path)
             os.truncate(path, size)
-            return
+            return None
         view = self.looks.view()
         ordinal = self.ordinal(view, inode)
         guid = Guid(view.guid(ordinal))
@@ -483,5 +556,5 @@ class Writing(Acting):
             os.truncate(path_here, size)
         if writer is not None:
             writer.dirty = True
-        else:
-            self._state_bytes(guid, path_here, self._process(pid))
+            return None
+        return Written(guid, path_here, self._process(pid))

@@ -23,6 +23,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import select
 import time
 from collections import deque
@@ -33,6 +34,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import pyfuse3
 import trio
+
+log = logging.getLogger(__name__)
 
 SPIN_S = 100e-6
 """How long the next request is looked for before sleeping: a program's next call mostly comes within it."""
@@ -101,10 +104,13 @@ class Steps(trio.abc.Instrument):
         self._answered = answered
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._answered()
-        self._idle()
         if not self._lock.held and self._lock.parked:
             trio.lowlevel.reschedule(self._lock.parked.popleft())
+        try:
+            self._answered()
+            self._idle()
+        except Exception as exc:
+            log.error("between two steps: %s", exc, exc_info=exc)
 
 
 def install(idle: Callable[[], None], answered: Callable[[], None]) -> Steps:

@@ -519,13 +519,13 @@ class Mount(Operations):
 
     async def flush(self, fh: int) -> None:
         handle = self.changes.handles[fh]
-        if self.changes.is_to_state(handle, closing=True):
+        if handle.dirty:
             await self.changes.settle_aside(handle, closing=True)
 
     async def fsync(self, fh: int, datasync: bool) -> None:
         handle = self.changes.handles[fh]
         if handle.data is None:
-            self.changes.sync(handle)
+            await self.changes.sync(handle)
 
     async def fsyncdir(self, fh: int, datasync: bool) -> None:
         self._store.sync_ledger()

@@ -24,6 +24,7 @@ from tagfs.mount.contents import state_content
 from tagfs.mount.directories import Known
 from tagfs.mount.following import TRIES
 from tagfs.mount.handles import Handle
+from tagfs.mount.loop import aside
 from tagfs.mount.newborn import Newborn, inode_of_guid
 from tagfs.views import attributes, effects, saving, tree
 from tagfs.views.directory import HOLDS_FILES, Kind
@@ -343,12 +344,12 @@ class Writing(Acting):
                 self.live.forget_bytes(handle.inode)
         handle.dirty = False
 
-    def sync(self, handle: Handle) -> None:
+    async def sync(self, handle: Handle) -> None:
         """fsync(2): the bytes are durable, and where they stand is. What they are is stated when they are closed:
 
         a database would have all of itself hashed at each commit. After a crash the next mount states it.
         """
-        os.fsync(handle.fd)
+        await aside(os.fsync, handle.fd)
         self._store.sync_ledger()
 
     async def settle_aside(self, handle: Handle, *, closing: bool = False) -> None:
@@ -359,8 +360,8 @@ class Writing(Acting):
         for _ in range(TRIES):
             if not self.is_to_state(handle, closing=closing):
                 return
-            if not handle.behind:
-                await self.following.ready(handle.inode, handle.fd)
+            if not handle.behind and not await self.following.ready(handle.inode, handle.fd):
+                break
             if await self.turn.take(self._settle_if_quick, handle, closing):
                 return
         if not closing and not self._is_left_to_another(handle):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 ROWS = 68
 ROW = struct.Struct("<16sQHH32s")  # GUID, birth when, birth node, flags, SHA-256
-BIRTH = struct.Struct("<16xQ2xH")
+BIRTH = struct.Struct("<16xQ2xH32x")
 """Of a row only birth when and flags."""
 NAMES = 512
 ATTRS = 170
@@ -61,6 +61,23 @@ def attr_at(block: bytes | memoryview | None, ordinal: int) -> Attr:
         return Attr(0, 0, 0, False, 0)
     ident, packed, mtime_ns = ATTR.unpack_from(block, at)
     return Attr(ident, packed & SIZE_MASK, packed >> 48 & 0o7777, bool(packed & SHARED), mtime_ns)
+
+
+def rows_of(block: bytes | None, layout: struct.Struct, first: int, ordinals: array[int]) -> list[tuple[Any, ...]]:
+    """The fixed rows of ascending ordinals of one block, zeros where none was written.
+
+    Args:
+        layout: of one row; it may leave parts of it out.
+        first: the ordinal with which the block begins.
+    """
+    size = layout.size
+    low, high = ordinals[0] - first, ordinals[-1] - first
+    if block is None or len(block) < (high + 1) * size:
+        block = (block or b"").ljust((high + 1) * size, b"\0")
+    if high - low + 1 == len(ordinals) > 1:
+        return list(layout.iter_unpack(memoryview(block)[low * size : (high + 1) * size]))
+    unpack = layout.unpack_from
+    return [unpack(block, (ordinal - first) * size) for ordinal in ordinals]
 
 
 def pack_attr(guid: bytes, size_bytes: int, mode: int, shared: bool, mtime_ns: int) -> bytes:

@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from struct import Struct
 from typing import Any, Literal
 from zlib import crc32
 
@@ -21,11 +22,11 @@ from pyroaring import BitMap
 
 from tagfs.guid import bytes_of_guid, guid_of_bytes
 from tagfs.index.blocks import (
+    ATTR,
     ATTRS,
     BIRTH,
     FWD,
     NAMES,
-    ROW,
     ROWS,
     Attr,
     FwdBlock,
@@ -36,6 +37,7 @@ from tagfs.index.blocks import (
     name_at,
     names_of,
     row_at,
+    rows_of,
 )
 from tagfs.index.env import Index
 from tagfs.index.schema import CHANGES_KEPT, LONGEST_KEY, POST_KEY, TERM_HEAD, U16, U32, U64, termkey, termkey_prefix
@@ -342,15 +344,41 @@ class View:
             if row is not None:
                 yield ordinal, row
 
-    def births(self, ordinals: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """(birth when, flags) of ascending ordinals, a block read once; zeros where there is no row."""
-        number, block = -1, b""
-        for ordinal in ordinals:
-            if ordinal // ROWS != number:
-                number = ordinal // ROWS
-                block = self.tx.get(U32.pack(number), db=self.db["rows"]) or b""
-            at = ordinal % ROWS * ROW.size
-            yield BIRTH.unpack_from(block, at) if len(block) >= at + ROW.size else (0, 0)
+    def births(self, ordinals: array[int]) -> list[tuple[int, int]]:
+        """(birth when, flags) of ascending ordinals; zeros where there is no row."""
+        return self._fixed_rows("rows", ROWS, BIRTH, ordinals)
+
+    def packed_attrs(self, ordinals: array[int]) -> list[tuple[int, int, int]]:
+        """What `blocks.ATTR` says of ascending ordinals; zeros where nothing was written."""
+        return self._fixed_rows("attrs", ATTRS, ATTR, ordinals)
+
+    def birth(self, ordinal: int) -> tuple[int, int]:
+        """(birth when, flags) of a file; zeros where there is no row."""
+        return self._fixed_row("rows", ROWS, BIRTH, ordinal)
+
+    def packed_attr(self, ordinal: int) -> tuple[int, int, int]:
+        """What `blocks.ATTR` says of a file; zeros where nothing was written."""
+        return self._fixed_row("attrs", ATTRS, ATTR, ordinal)
+
+    def _fixed_row(self, sub_db: str, per_block: int, layout: Struct, ordinal: int) -> tuple[Any, ...]:
+        number, at = divmod(ordinal, per_block)
+        block = self.tx.get(U32.pack(number), db=self.db[sub_db])
+        at *= layout.size
+        if block is None or len(block) < at + layout.size:
+            block, at = bytes(layout.size), 0
+        return layout.unpack_from(block, at)
+
+    def _fixed_rows(self, sub_db: str, per_block: int, layout: Struct, ordinals: array[int]) -> list[Any]:
+        get, db = self.tx.get, self.db[sub_db]
+        out: list[Any] = []
+        at, total = 0, len(ordinals)
+        while at < total:
+            number = ordinals[at] // per_block
+            first = number * per_block
+            end = bisect_left(ordinals, first + per_block, at, min(at + per_block, total))
+            out += rows_of(get(U32.pack(number), db=db), layout, first, ordinals[at:end])
+            at = end
+        return out
 
     def guid(self, ordinal: int) -> str:
         row = self.row(ordinal)
@@ -383,10 +411,14 @@ class View:
         while at < total:
             number = ordinals[at] // NAMES
             block = names_of(get(U32.pack(number), db=names_db))
-            first, stop = number * NAMES, (number + 1) * NAMES
-            while at < total and (ordinal := ordinals[at]) < stop:
-                out.append(block[ordinal - first])
-                at += 1
+            first = number * NAMES
+            end = bisect_left(ordinals, first + NAMES, at, min(at + NAMES, total))
+            low, high = ordinals[at] - first, ordinals[end - 1] - first
+            if high - low == end - at - 1:
+                out += block[low : high + 1]
+            else:
+                out += [block[ordinal - first] for ordinal in ordinals[at:end]]
+            at = end
         return out
 
     def terms(self, ordinal: int) -> list[int]:

@@ -92,6 +92,10 @@ class Handles:
                     return handle
         return None
 
+    def written(self) -> set[int]:
+        """The inodes of all files for which `writer_of` finds a handle."""
+        return {inode for inode in self._by_inode if self.writer_of(inode) is not None}
+
     def any_dirty(self, inode: int) -> bool:
         """Whether something written to a file is still to be stated."""
         return any(handle.dirty for handle in self.of(inode))

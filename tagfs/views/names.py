@@ -26,7 +26,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Protocol
 from weakref import WeakSet
 
@@ -462,33 +463,47 @@ class Listing:
         if ordinal in self._shown:
             self._taken.add(plain)
 
-    def page(self, entries: Iterable[tuple[int, bytes, bool]], files: Files) -> list[bytes]:
-        """The names of the next files, given as (ordinal, stored name, shared), in the same order."""
-        sticky = self._sticky
-        special, long_closed, taken = sticky._special, sticky._long_closed, self._taken
+    def page(self, ordinals: Sequence[int], names: list[bytes], shared: list[bool], files: Files) -> list[bytes]:
+        """The names of the next files, in the same order.
+
+        Args:
+            names: as stored.
+            shared: what `Files.shared` says of each.
+        """
+        every = range(len(names))
         owners: dict[bytes, int | None] = {}
-        out = []
-        plain = []
+        out = list(names)
         decided = []
-        for ordinal, name, shared in entries:
-            if (
-                shared
-                or name in special
-                or b"~" in name
-                or not (name.isascii() or _is_nfc(name))
-                or name in taken
-                or (long_closed is not None and name in long_closed)
-            ):
-                name = self._decide(ordinal, shown_form(name), files, owners)
-                decided.append(ordinal)
-            else:
-                plain.append(ordinal)
-            out.append(name)
-        sticky.given(plain)
-        self._shown.update(plain)
-        self._shown.update(decided)
-        sticky._given_long.update(decided)
+        # One by one and in order: what is decided of one can make the next a name to look at.
+        for at in compress(every, shared) if self._are_usual(names) else every:
+            if shared[at] or self._is_unclear(names[at]):
+                out[at] = self._decide(ordinals[at], shown_form(names[at]), files, owners)
+                decided.append(ordinals[at])
+        page = BitMap(ordinals)
+        self._shown |= page
+        self._sticky.given(page.difference(BitMap(decided)))
+        self._sticky._given_long.update(decided)
         return out
+
+    def _are_usual(self, names: list[bytes]) -> bool:
+        """Whether names can be shown as they are, but for those that several files of the library have."""
+        sticky = self._sticky
+        text = b"/".join(names)
+        return (
+            text.isascii()
+            and b"~" not in text
+            and sticky._long_closed is None
+            and (not sticky._special or sticky._special.keys().isdisjoint(names))
+            and (not self._taken or self._taken.isdisjoint(names))
+        )
+
+    def _is_unclear(self, name: bytes) -> bool:
+        return (
+            b"~" in name
+            or not (name.isascii() or _is_nfc(name))
+            or name in self._taken
+            or self._sticky.special(name) is not None
+        )
 
     def _decide(self, ordinal: int, plain: bytes, files: Files, owners: dict[bytes, int | None]) -> bytes:
         if plain not in owners:

@@ -218,7 +218,7 @@ class ADirectory(RuleBasedStateMachine):
         thing = self.to_list.pop(0)
         if thing.ordinal in self.here:  # the adapter leaves out what has gone meanwhile
             assert self.listing is not None
-            (name,) = self.listing.page([(thing.ordinal, thing.name, self.here.shared(thing.ordinal))], self.here)
+            (name,) = self.listing.page([thing.ordinal], [thing.name], [self.here.shared(thing.ordinal)], self.here)
             before = self.listed.get(name)
             assert before is None or self.are_alike(before, thing.ordinal, name), "a name appears twice in a listing"
             self.listed[name] = thing.ordinal

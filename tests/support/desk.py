@@ -152,7 +152,9 @@ class Desk:
         out: dict[bytes, Thing] = {}
         for at in range(0, len(members), page):
             part = members[at : at + page]
-            shown = listing.page([(t.ordinal, t.name, here.shared(t.ordinal)) for t in part], here)
+            shown = listing.page(
+                [t.ordinal for t in part], [t.name for t in part], [here.shared(t.ordinal) for t in part], here
+            )
             for name, thing in zip(shown, part, strict=True):
                 assert name not in out, "a name appears twice"
                 out[name] = thing

@@ -353,10 +353,10 @@ def test_name_that_changes_hands_during_a_listing_appears_once() -> None:
     one, two = desk.put(b"a", b"", D), desk.put(b"b", b"", D)
     here = Here(desk, D)
     listing = Listing(desk._sticky(D))
-    assert listing.page([(one.ordinal, one.name, False)], here) == [b"a"]
+    assert listing.page([one.ordinal], [one.name], [False], here) == [b"a"]
     desk.rename(D, b"a", b"c", ME)
     desk.rename(D, b"b", b"a", ME)
-    assert listing.page([(two.ordinal, two.name, False)], here) == [long_form(two)]
+    assert listing.page([two.ordinal], [two.name], [False], here) == [long_form(two)]
     assert desk.find(D, b"a") is two
     assert desk.find(D, long_form(two)) is two
 
@@ -369,7 +369,7 @@ def test_listing_asks_nothing_about_names_that_are_not_shared() -> None:
     desk = Desk()
     things = [desk.put(name, b"", D) for name in (b"a", b"b.txt", NFC, "Ёлка".encode())]
     listing = Listing(Sticky())
-    shown = listing.page([(t.ordinal, t.name, False) for t in things], Silent(desk, D))
+    shown = listing.page([t.ordinal for t in things], [t.name for t in things], [False] * len(things), Silent(desk, D))
     assert shown == [t.name for t in things]
 
 
@@ -384,7 +384,7 @@ def test_listing_asks_once_a_page_about_a_name_of_many() -> None:
     desk = Desk()
     things = [desk.put(b"cover.jpg", b"", D) for _ in range(50)]
     here = Counting(desk, D)
-    shown = Listing(Sticky()).page([(t.ordinal, t.name, True) for t in things], here)
+    shown = Listing(Sticky()).page([t.ordinal for t in things], [t.name for t in things], [True] * len(things), here)
     assert len(set(shown)) == 50
     assert here.asked <= 2
 
@@ -430,7 +430,7 @@ def test_names_closed_long_ago_stay_closed_in_little_memory() -> None:
     sticky.takes_over(b"7", 10**6 + 7, files)
     assert sticky.resolve(b"7", files) == 10**6 + 7
     assert sticky.resolve(b"8", files) is None
-    shown = Listing(sticky).page([(10**6 + 8, b"8", False), (10**6 + count, b"%d" % count, False)], files)
+    shown = Listing(sticky).page([10**6 + 8, 10**6 + count], [b"8", b"%d" % count], [False, False], files)
     assert shown[0] != b"8"
     assert shown[1] == b"%d" % count
 

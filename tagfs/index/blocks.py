@@ -63,8 +63,10 @@ def attr_at(block: bytes | memoryview | None, ordinal: int) -> Attr:
     return Attr(ident, packed & SIZE_MASK, packed >> 48 & 0o7777, bool(packed & SHARED), mtime_ns)
 
 
-def rows_of(block: bytes | None, layout: struct.Struct, first: int, ordinals: array[int]) -> list[tuple[Any, ...]]:
-    """The fixed rows of ascending ordinals of one block, zeros where none was written.
+def rows_of(
+    block: bytes | None, layout: struct.Struct, first: int, ordinals: array[int], out: list[tuple[Any, ...]]
+) -> None:
+    """Append the fixed rows of ascending ordinals of one block to `out`, zeros where none was written.
 
     Args:
         layout: of one row; it may leave parts of it out.
@@ -74,10 +76,13 @@ def rows_of(block: bytes | None, layout: struct.Struct, first: int, ordinals: ar
     low, high = ordinals[0] - first, ordinals[-1] - first
     if block is None or len(block) < (high + 1) * size:
         block = (block or b"").ljust((high + 1) * size, b"\0")
-    if high - low + 1 == len(ordinals) > 1:
-        return list(layout.iter_unpack(memoryview(block)[low * size : (high + 1) * size]))
-    unpack = layout.unpack_from
-    return [unpack(block, (ordinal - first) * size) for ordinal in ordinals]
+    if low == high:
+        out.append(layout.unpack_from(block, low * size))
+    elif high - low + 1 == len(ordinals):
+        out.extend(layout.iter_unpack(memoryview(block)[low * size : (high + 1) * size]))
+    else:
+        unpack = layout.unpack_from
+        out.extend([unpack(block, (ordinal - first) * size) for ordinal in ordinals])
 
 
 def pack_attr(guid: bytes, size_bytes: int, mode: int, shared: bool, mtime_ns: int) -> bytes:

@@ -48,6 +48,10 @@ class Index:
         """Term numbers by `termkey`, as committed; they never change while the index lives."""
         self.hot_names: dict[bytes, tuple[int, Any, Any]] = {}
         """For `View.lookup`: checksum of a name with many holders -> (transaction, ordinals, the same as a set)."""
+        self.names_apart: dict[int, tuple[int, list[bytes]]] = {}
+        """For `View.name`: number of a block -> (transaction, its names)."""
+        self.names_met = -1
+        """The block of the name last asked for."""
 
     def is_current(self) -> bool:
         """Whether the path still leads to the file that is open."""

@@ -46,6 +46,8 @@ from tagfs.term import ALL_TERM, FROM, TAG, TermKey
 from tagfs.value import value_of_key
 
 HOT_NAMES_KEPT = 64
+NAMES_APART = 16
+"""Blocks of names that are kept taken apart: some 40 KB each."""
 FEW_HOLDERS = 64
 """Up to so many holders of a name are looked at one by one."""
 
@@ -56,11 +58,16 @@ class View:
     def __init__(self, index: Index, tx: Any, learned: dict[bytes, int] | None = None) -> None:
         """`learned`: where a writer keeps term numbers by `termkey`, since its new ones may yet be dropped."""
         self.tx = tx
+        self.id: int = tx.id()
+        """The transaction: what was true for it is true for every view of the same."""
         self.index = index
         self.db = index.db
         self.known = index.term_numbers
         self._has_rules: bool | None = None
         self.learned = self.known if learned is None else learned
+        self._writes = learned is not None
+        self._kept: dict[str, tuple[int, bytes | None]] = {}
+        """Sub-database of blocks -> the one last looked at. For views that do not write."""
 
     # -- terms
 
@@ -294,9 +301,11 @@ class View:
     def by_ident(self, ident: int) -> int | None:
         """The file whose GUID begins with these 56 bits, as `attrs` keeps them (low byte first)."""
         raw = ident.to_bytes(7, "little")
-        for ordinal in self._guid_dups(raw[:2], raw[2:7]):
-            return ordinal
-        return None
+        cursor = self.tx.cursor(self.db["guid"])
+        if not cursor.set_range_dup(raw[:2], raw[2:] + bytes(5)):
+            return None
+        value = cursor.value()
+        return U32.unpack_from(value, 6)[0] if value.startswith(raw[2:]) else None
 
     def changes_since(self, transaction: int) -> list[tuple[int, BitMap, list[int], dict[int, bytes]]] | None:
         """(transaction, files, terms, former names) of each newer transaction; None where some are no longer known."""
@@ -362,7 +371,13 @@ class View:
 
     def _fixed_row(self, sub_db: str, per_block: int, layout: Struct, ordinal: int) -> tuple[Any, ...]:
         number, at = divmod(ordinal, per_block)
-        block = self.tx.get(U32.pack(number), db=self.db[sub_db])
+        kept = self._kept.get(sub_db)
+        if kept is not None and kept[0] == number:
+            block = kept[1]
+        else:
+            block = self.tx.get(U32.pack(number), db=self.db[sub_db])
+            if not self._writes:
+                self._kept[sub_db] = number, block
         at *= layout.size
         if block is None or len(block) < at + layout.size:
             block, at = bytes(layout.size), 0
@@ -375,8 +390,10 @@ class View:
         while at < total:
             number = ordinals[at] // per_block
             first = number * per_block
-            end = bisect_left(ordinals, first + per_block, at, min(at + per_block, total))
-            out += rows_of(get(U32.pack(number), db=db), layout, first, ordinals[at:end])
+            end = at + 1
+            if end < total and ordinals[end] < first + per_block:
+                end = bisect_left(ordinals, first + per_block, end, min(at + per_block, total))
+            rows_of(get(U32.pack(number), db=db), layout, first, ordinals[at:end], out)
             at = end
         return out
 
@@ -397,7 +414,35 @@ class View:
             yield ordinal, attr_at(block, ordinal)
 
     def name(self, ordinal: int) -> str:
-        return name_at(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal).decode()
+        return self.name_bytes(ordinal).decode()
+
+    def name_bytes(self, ordinal: int) -> bytes:
+        """The name of a file as it is kept."""
+        number = ordinal // NAMES
+        names = self._names_apart(number)
+        if names is None:
+            return name_at(self.tx.get(U32.pack(number), db=self.db["names"]), ordinal)
+        return names[ordinal % NAMES] if ordinal % NAMES < len(names) else b""
+
+    def _names_apart(self, number: int) -> list[bytes] | None:
+        """The names of a block, taken apart, where they are asked for one after the other; else None.
+
+        Taking a block apart costs twice as much as finding one name in it, and then a name costs nothing.
+        """
+        kept = self.index.names_apart
+        known = kept.get(number)
+        if known is not None and known[0] == self.id:
+            return known[1]
+        if self._writes:
+            return None
+        if number != self.index.names_met:
+            self.index.names_met = number
+            return None
+        names = names_of(self.tx.get(U32.pack(number), db=self.db["names"]))
+        if len(kept) >= NAMES_APART and number not in kept:
+            del kept[next(iter(kept))]
+        kept[number] = self.id, names
+        return names
 
     def names(self, bitmap: BitMap) -> list[bytes]:
         """The names of a result in order of ordinals, UTF-8."""
@@ -481,7 +526,10 @@ class View:
         return BitMap([o for _, o in self.holders(raw) if self._has_name(o, raw)])
 
     def _has_name(self, ordinal: int, raw: bytes) -> bool:
-        return has_name(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal, raw)
+        names = self._names_apart(ordinal // NAMES)
+        if names is None:
+            return has_name(self.tx.get(U32.pack(ordinal // NAMES), db=self.db["names"]), ordinal, raw)
+        return ordinal % NAMES < len(names) and names[ordinal % NAMES] == raw
 
     def names_beginning(self, prefix: str) -> BitMap:
         """The living files whose name begins with `prefix`: a walk over all names, 25 MB for a million."""

@@ -109,14 +109,15 @@ class Acting:
         return known.sticky.resolve(name, self._files(view, known))
 
     def _files(self, view: View, known: Known) -> ViewFiles:
-        return ViewFiles(view, known.files(view, self._clock()))
+        # Mostly nothing has changed since the last look, and then nobody need know what time it is.
+        unchanged = known.files_at == view.id
+        return ViewFiles(view, known.kept_files() if unchanged else known.files(view, self._clock()))
 
     def ordinal(self, view: View, inode: int) -> int:
         """The file with an inode. ENOENT where there is none, or none any more: a fact would bring it back."""
         guid = self._stand_ins.get(inode)
         found = view.ordinal(guid) if guid is not None else view.by_ident(inode & (FILE_BIT - 1))
-        row = view.row(found) if found is not None and inode & FILE_BIT else None
-        if found is None or row is None or not row.flags & LISTED:
+        if found is None or not inode & FILE_BIT or not view.birth(found)[1] & LISTED:
             fail(errno.ENOENT)
         return found
 

@@ -15,7 +15,7 @@ from tagfs.bytes import hash_file, remove, take, try_link
 from tagfs.change import Change
 from tagfs.errors import StoreError
 from tagfs.fact import Content, Made, time_text
-from tagfs.guid import Guid, guid_of_bytes
+from tagfs.guid import Guid
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import PLAIN
 from tagfs.index.read import View
@@ -40,6 +40,7 @@ class Contents:
         self._places: Places = places(store.layout, view, store.node)
         self._own = frozenset({store.node})
         self._label = self._places.own_label()
+        self._own_data = store.layout.data(self._label, "")
 
     def state(self, view: View, ordinal: int) -> FileState:
         """The merge state of a file, in the view's transaction."""
@@ -47,18 +48,30 @@ class Contents:
 
     def path(self, view: View, ordinal: int) -> str | None:
         """Where the bytes of a file are here, None where they are not."""
-        row = view.row(ordinal)
-        if row is None:
-            return None
-        if row.flags & PLAIN:
-            data = data_path(guid_of_bytes(row.guid), view.name(ordinal))
-            path = self._store.layout.data(self._label, data)
+        if view.birth(ordinal)[1] & PLAIN:
+            data = data_path(view.guid(ordinal), view.name(ordinal))
+            path = self._own_data + data
             if os.path.exists(path):
                 return path
             return self._places.find(data, self._own)
+        if view.row(ordinal) is None:
+            return None
         state = self.state(view, ordinal)
         holds = frozenset(node for node, (_, yes) in state.holds.items() if yes)
         return self._places.find(state.made.data, holds) if state.made is not None else None
+
+    def open_to_read(self, view: View, ordinal: int, guid: str) -> tuple[int, str] | None:
+        """Open the bytes of a file where they are here: (descriptor, path). None where they are not."""
+        path: str | None
+        if view.birth(ordinal)[1] & PLAIN:
+            # Opened without a look whether they are there: that would cost as much as the rest.
+            path = self._own_data + data_path(guid, view.name(ordinal))
+            try:
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC), path
+            except FileNotFoundError:
+                pass
+        path = self.path(view, ordinal)
+        return (os.open(path, os.O_RDONLY | os.O_CLOEXEC), path) if path is not None else None
 
     def place_for(self, guid: str, name: str) -> str:
         """Where the bytes of a new file go."""

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pyroaring import BitMap
 
 from tagfs.bucket import Clock
+from tagfs.index.blocks import SHARED
 from tagfs.index.read import View
 from tagfs.views import tree
-from tagfs.views.directory import Directory, Kind
+from tagfs.views.directory import HOLDS_FILES, Directory, Kind
 from tagfs.views.names import Sticky
 
 DIRECTORY_BIT = 1 << 61
@@ -41,7 +42,7 @@ class ViewFiles:
         return ordinal in self._files
 
     def shared(self, ordinal: int) -> bool:
-        return self._view.attr(ordinal).shared
+        return self._view.packed_attr(ordinal)[1] >= SHARED
 
     def name(self, ordinal: int) -> bytes:
         return self._view.name(ordinal).encode("utf-8", "surrogatepass")
@@ -64,6 +65,7 @@ class Known:
         "came",
         "directory",
         "files_at",
+        "holds_files",
         "inode",
         "left",
         "lookups",
@@ -78,6 +80,7 @@ class Known:
     def __init__(self, inode: int, directory: Directory, parent: int, name: bytes) -> None:
         self.inode = inode
         self.directory = directory
+        self.holds_files = directory.kind in HOLDS_FILES
         self.parent = parent
         self.name = name
         self.lookups = 0
@@ -96,7 +99,7 @@ class Known:
         Args:
             name_of: where the caller has the names of files at hand.
         """
-        now = view.tx.id()
+        now = view.id
         if self.files_at == now or (self.files_at >= 0 and self._still_true(view, clock)):
             self.files_at = now
             return self._files

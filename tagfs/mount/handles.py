@@ -22,10 +22,11 @@ class Handle:
 
     __slots__ = ("alias", "behind", "data", "dirty", "fd", "guid", "inode", "newborn", "path", "process", "writable")
 
-    def __init__(self, fd: int, guid: str, path: str, writable: bool, process: int) -> None:
+    def __init__(self, fd: int, guid: str, path: str, writable: bool, process: int, inode: int | None = None) -> None:
+        """`inode`: what follows from the GUID, where it is at hand."""
         self.fd = fd
         self.guid = guid
-        self.inode = inode_of_guid(guid) if guid else 0
+        self.inode = inode if inode is not None else inode_of_guid(guid) if guid else 0
         self.path = path
         self.writable = writable
         self.process = process
@@ -102,8 +103,10 @@ class Handles:
 
     def is_cache_true(self, number: int) -> bool:
         """Whether what the kernel has cached of the file is what it holds: none that is open is behind, or an alias."""
-        found = self._by_inode.get(self._by_number[number].inode, ())
-        return not any(handle.behind or handle.alias for handle in found)
+        for handle in self._by_inode.get(self._by_number[number].inode, ()):
+            if handle.behind or handle.alias:
+                return False
+        return True
 
     def go_over(self, inode: int, path: str) -> None:
         """What stands at `path` now is what all handles on the file have."""

@@ -39,7 +39,7 @@ from tagfs.mount.newborn import FILE_BIT, Newborn
 from tagfs.store import Store
 from tagfs.views import attributes, effects, listing, tree
 from tagfs.views.desktop import ENDING, is_for_notes
-from tagfs.views.directory import DESKTOP, HOLDS_FILES, Kind, root_directory
+from tagfs.views.directory import DESKTOP, Kind, root_directory
 from tagfs.views.matrix import Operation, Refusal, rule
 from tagfs.views.names import MAX_NAME_BYTES, Listing
 from tagfs.views.recent import last_when
@@ -274,18 +274,17 @@ class Mount(Operations):
         newborn = self._nursery.find(known.directory.path, name)
         if newborn is not None:
             return self._newborn_entry(newborn)
-        kind = known.directory.kind
-        if kind in DESKTOP:
-            entry = self._desktop_entry(view, known, name)
-            if entry is not None:
-                return entry
-        elif kind in HOLDS_FILES:
+        if known.holds_files:
             if len(name) > MAX_NAME_BYTES:
                 fail(errno.ENAMETOOLONG)
             ordinal = self.changes.resolve(view, known, name)
             if ordinal is not None:
                 return self._file_entry(view, ordinal)
-        elif kind is Kind.IDS:
+        elif known.directory.kind in DESKTOP:
+            entry = self._desktop_entry(view, known, name)
+            if entry is not None:
+                return entry
+        elif known.directory.kind is Kind.IDS:
             ordinal = tree.file_by_id(view, name.decode("utf-8", "replace"))
             if ordinal is not None:
                 return self._file_entry(view, ordinal)
@@ -387,7 +386,7 @@ class Mount(Operations):
                 names.append((trashed + ending, bit | view.attr(ordinal).ident & (NOTE_BIT - 1)))
         for newborn in self._nursery.shown_in(directory.path):
             names.append((newborn.name, newborn.inode))
-        ordinals = known.files(view, clock).to_array() if directory.kind in HOLDS_FILES else array("I")
+        ordinals = known.files(view, clock).to_array() if known.holds_files else array("I")
         return _Listed(known, names, ordinals)
 
     async def readdir(self, fh: int, start_id: int, token: Any) -> None:
@@ -438,7 +437,7 @@ class Mount(Operations):
 
     def _born_meanwhile(self, view: View, known: Known, name: bytes, inode: int) -> int | None:
         """What was a newborn when the directory was opened may be a file since; its snapshot has it in one place."""
-        if known.directory.kind not in HOLDS_FILES:
+        if not known.holds_files:
             return None
         ordinal = self.changes.resolve(view, known, name)
         if ordinal is None or FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1) != inode:

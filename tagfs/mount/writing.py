@@ -84,15 +84,22 @@ class Writing(Acting):
             return number
         view = self.looks.view()
         ordinal = self.ordinal(view, inode)
-        if writable:
-            self._refuse(rule(attributes.place_of_file(self.contents.state(view, ordinal)), Operation.WRITE))
+        guid = view.guid(ordinal)
+        if not writable:
+            found = self.contents.open_to_read(view, ordinal, guid)
+            if found is None:
+                fail(errno.ENODATA)
+            fd, path_here = found
+            handle = Handle(fd, guid, path_here, False, saving.UNKNOWN, self.real_inode(inode))
+            handle.alias = handle.inode != inode
+            return self.handles.add(handle)
+        self._refuse(rule(attributes.place_of_file(self.contents.state(view, ordinal)), Operation.WRITE))
         path = self.contents.path(view, ordinal)
         if path is None:
             fail(errno.ENODATA)
-        guid = view.guid(ordinal)
         if empties:
             self._empty(Guid(guid), path)
-        handle = Handle(os.open(path, flags_here), guid, path, writable, self._process(pid))
+        handle = Handle(os.open(path, flags_here), guid, path, True, self._process(pid))
         handle.dirty = empties
         handle.alias = handle.inode != inode
         return self.handles.add(handle)

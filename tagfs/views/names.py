@@ -422,6 +422,8 @@ class _Remembered:
 def _first(plain: bytes, files: Files, among: BitMap | None = None) -> int | None:
     if among is not None and not among:
         return None
+    if plain.isascii():
+        return files.first(plain, among)
     for form in lookup_forms(plain):
         found = files.first(form, among)
         if found is not None:

@@ -55,8 +55,8 @@ def default_work() -> str:
     return os.path.join(tempfile.gettempdir(), "lyts-bench")
 
 
-def build(work: str, files: int, fresh: bool = False) -> Built:
-    """Make what is missing."""
+def build(work: str, files: int, fresh: bool = False, *, peer: bool = True) -> Built:
+    """Make what is missing; without `peer` the store alone."""
     folder = os.path.join(work, str(files))
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
@@ -67,7 +67,7 @@ def build(work: str, files: int, fresh: bool = False) -> Built:
         figures = build_store(store, files)
         with open(note, "w", encoding="utf-8") as file:
             json.dump(figures, file)
-    if not os.path.exists(database):
+    if peer and not os.path.exists(database):
         build_sqlite(database + ".new", files)
         os.rename(database + ".new", database)
     with open(note, encoding="utf-8") as file:

@@ -249,7 +249,7 @@ def main() -> None:
     for program in ("bindfs", "cc", "fusermount3"):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is missing (Debian: bindfs, gcc, fuse3)")
-    built = build(given.work, given.files)
+    built = build(given.work, given.files, peer=False)
     folder = os.path.join(given.work, f"mount-{given.files}")
     if given.fresh:
         shutil.rmtree(folder, ignore_errors=True)

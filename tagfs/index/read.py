@@ -45,6 +45,8 @@ from tagfs.tag import split_tag
 from tagfs.term import ALL_TERM, FROM, TAG, TermKey
 from tagfs.value import value_of_key
 
+FILES_LIKE_A_TERM = 4
+"""To meet one posting with a result costs as much as to count the terms of so many files."""
 HOT_NAMES_KEPT = 64
 NAMES_APART = 16
 """Blocks of names that are kept taken apart: some 40 KB each."""
@@ -632,8 +634,11 @@ class View:
         """
         from collections import Counter
 
-        if bitmap == self.posting(ALL_TERM):
+        living = self.posting(ALL_TERM)
+        if bitmap == living:
             return {term: self.count(term) for term in range(1, self.term_total())}
+        if self.term_total() * FILES_LIKE_A_TERM < len(bitmap) and bitmap.issubset(living):
+            return self._counts_by_postings(bitmap)
         counts: Counter[int] = Counter()
         parts: dict[Literal["H", "I"], list[Any]] = {"H": [], "I": []}
         with self._unbuffered() as tx:
@@ -641,6 +646,22 @@ class View:
             joined = {code: b"".join(slices) for code, slices in parts.items()}
         for code, terms in joined.items():
             counts.update(memoryview(terms).cast(code))
+        return counts
+
+    def _counts_by_postings(self, bitmap: BitMap) -> dict[int, int]:
+        """The same, where the result is large and terms are few: each posting is met with the result."""
+        counts: dict[int, int] = {}
+        kinds: dict[int, int] = {}
+        cursor = self.tx.cursor(self.db["post"])
+        for key, chunk in cursor.iternext():
+            term, _ = POST_KEY.unpack(key)
+            kind = kinds.get(term)
+            if kind is None:
+                kind = kinds[term] = TERM_HEAD.unpack_from(self.tx.get(key[:4], db=self.db["term"]))[0]
+            if kind in (TAG, FROM):
+                n = BitMap.deserialize(chunk).intersection_cardinality(bitmap)
+                if n:
+                    counts[term] = counts.get(term, 0) + n
         return counts
 
     @contextmanager

@@ -21,14 +21,15 @@ class Looks:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._index: Index | None = None
+        self.index: Index | None = None
+        """What was looked at last."""
         self._tx: Any = None
         self._view: View | None = None
 
     def view(self) -> View:
         """A view that is at most one burst of requests old."""
         if self._view is None:
-            index = self._store.open_index()
+            index = self.index = self._store.open_index()
             try:
                 self._tx = index.env.begin()
             except lmdb.MapResizedError:

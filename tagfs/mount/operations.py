@@ -36,6 +36,7 @@ from tagfs.mount.changes import Changes
 from tagfs.mount.desktop import NOTE_BIT
 from tagfs.mount.directories import DIRECTORY_BIT, Known, ViewFiles
 from tagfs.mount.newborn import FILE_BIT, Newborn
+from tagfs.mount.pages import Pages
 from tagfs.store import Store
 from tagfs.views import attributes, effects, listing, tree
 from tagfs.views.desktop import ENDING, is_for_notes
@@ -104,6 +105,7 @@ class Mount(Operations):
         self._turn = self.changes.turn
         self._following = self.changes.following
         self._owner = (os.getuid(), os.getgid())
+        self._pages = Pages()
         self._listed: dict[int, _Listed] = {}
         self._next_handle = 1
         self._statics: dict[int, bytes] = {}
@@ -125,6 +127,8 @@ class Mount(Operations):
         self.changes.tick()
         self.changes.live.tell()
         self._looks.drop()
+        if self._looks.index is not None:
+            self._pages.give_back(self._looks.index)
 
     def finish(self) -> None:
         """After the last request."""

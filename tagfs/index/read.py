@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from struct import Struct
 from typing import Any, Literal
@@ -47,6 +47,7 @@ from tagfs.value import value_of_key
 
 FILES_LIKE_A_TERM = 4
 """To meet one posting with a result costs as much as to count the terms of so many files."""
+_NO_NAMES: Mapping[int, bytes] = {}
 HOT_NAMES_KEPT = 64
 NAMES_APART = 16
 """Blocks of names that are kept taken apart: some 40 KB each."""
@@ -70,6 +71,7 @@ class View:
         self._writes = learned is not None
         self._kept: dict[str, tuple[int, bytes | None]] = {}
         """Sub-database of blocks -> the one last looked at. For views that do not write."""
+        self._names_last: tuple[int, list[bytes]] = (-1, [])
 
     # -- terms
 
@@ -285,16 +287,17 @@ class View:
                 return ordinal
         return None
 
-    def _guid_dups(self, key: bytes, low: bytes, prefix: bytes | None = None) -> Iterator[int]:
-        prefix = low if prefix is None else prefix
+    def _guid_dups(self, key: bytes, low: bytes) -> list[int]:
         cursor = self.tx.cursor(self.db["guid"])
+        out = []
         found = cursor.set_range_dup(key, low + bytes(10 - len(low)))
         while found:
             value = cursor.value()
-            if not value.startswith(prefix):
-                return
-            yield U32.unpack_from(value, 6)[0]
+            if not value.startswith(low):
+                break
+            out.append(U32.unpack_from(value, 6)[0])
             found = cursor.next_dup()
+        return out
 
     def ids_beginning(self, hex_digits: str) -> BitMap:
         """The living files whose GUID begins with these digits."""
@@ -303,11 +306,8 @@ class View:
     def by_ident(self, ident: int) -> int | None:
         """The file whose GUID begins with these 56 bits, as `attrs` keeps them (low byte first)."""
         raw = ident.to_bytes(7, "little")
-        cursor = self.tx.cursor(self.db["guid"])
-        if not cursor.set_range_dup(raw[:2], raw[2:] + bytes(5)):
-            return None
-        value = cursor.value()
-        return U32.unpack_from(value, 6)[0] if value.startswith(raw[2:]) else None
+        found = self._guid_dups(raw[:2], raw[2:])
+        return found[0] if found else None
 
     def changes_since(self, transaction: int) -> list[tuple[int, BitMap, list[int], dict[int, bytes]]] | None:
         """(transaction, files, terms, former names) of each newer transaction; None where some are no longer known."""
@@ -333,7 +333,7 @@ class View:
             return BitMap([o for o, row in self.rows(total) if row.guid.hex().startswith(digits)])
         whole = bytes.fromhex(digits[: len(digits) & ~1])
         if len(digits) <= 16 and len(digits) % 2 == 0:
-            return BitMap(list(self._guid_dups(whole[:2], whole[2:8])))  # no more than the index has at hand
+            return BitMap(self._guid_dups(whole[:2], whole[2:8]))  # no more than the index has at hand
         out = BitMap()
         for ordinal in self._guid_dups(whole[:2], whole[2:8]):
             row = self.row(ordinal)
@@ -457,7 +457,12 @@ class View:
         at, total = 0, len(ordinals)
         while at < total:
             number = ordinals[at] // NAMES
-            block = names_of(get(U32.pack(number), db=names_db))
+            if self._names_last[0] == number:
+                block = self._names_last[1]
+            else:
+                block = names_of(get(U32.pack(number), db=names_db))
+                if not self._writes:
+                    self._names_last = number, block
             first = number * NAMES
             end = bisect_left(ordinals, first + NAMES, at, min(at + NAMES, total))
             low, high = ordinals[at] - first, ordinals[end - 1] - first
@@ -549,11 +554,14 @@ class View:
             out.update([first + i for i, name in enumerate(block.split(b"/")) if name.startswith(raw)])
         return out
 
-    def lookup(self, name: bytes, result: BitMap) -> int | None:
+    def lookup(self, name: bytes, result: BitMap, known: Mapping[int, bytes] = _NO_NAMES) -> int | None:
         """The file of a result that a plain name leads to: of those with the name, the one made first.
 
         A hot name (cover.jpg) has thousands of holders; those are fetched at once and met
         with the result, never walked (index.md, Layout).
+
+        Args:
+            known: names of some files, which need not be looked up.
         """
         check = U32.pack(crc32(name))
         cursor = self.tx.cursor(self.db["byname"])
@@ -565,8 +573,10 @@ class View:
             if value[:2] != check[2:]:
                 return None
             ordinal: int = U32.unpack_from(value, 10)[0]
-            if ordinal in result and self._has_name(ordinal, name):
-                return ordinal
+            if ordinal in result:
+                has = known.get(ordinal)
+                if has == name or (has is None and self._has_name(ordinal, name)):
+                    return ordinal
             found = cursor.next_dup()
         return self._lookup_hot(check, name, result)
 

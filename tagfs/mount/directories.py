@@ -8,7 +8,7 @@ the directory holds and what it promised about names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pyroaring import BitMap
 
@@ -29,14 +29,16 @@ FEW = 100
 class ViewFiles:
     """The files of one directory in one view, as `names` asks for them (`names.Files`)."""
 
-    __slots__ = ("_files", "_view")
+    __slots__ = ("_files", "_view", "known")
 
     def __init__(self, view: View, files: BitMap) -> None:
         self._view = view
         self._files = files
+        self.known: Mapping[int, bytes] = {}
+        """Stored names that are at hand."""
 
     def first(self, name: bytes, among: BitMap | None = None) -> int | None:
-        return self._view.lookup(name, self._files if among is None else among)
+        return self._view.lookup(name, self._files if among is None else among, self.known)
 
     def __contains__(self, ordinal: int) -> bool:
         return ordinal in self._files

@@ -465,7 +465,9 @@ class Mount(Operations):
             attrs = view.packed_attrs(page)
             if listed.page_at != at:
                 shared = [packed >= SHARED for _, packed, _ in attrs]
-                listed.page = listed.listing.page(page, view.names_at(page), shared, files)
+                names = view.names_at(page)
+                files.known = dict(zip(page, names, strict=True))
+                listed.page = listed.listing.page(page, names, shared, files)
                 listed.page_at = at
             rows = zip(page, listed.page, attrs, view.births(page), strict=True)
             above = -1

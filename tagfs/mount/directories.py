@@ -74,9 +74,9 @@ class Known:
         "name",
         "parent",
         "query",
-        "sticky",
         "terms",
         "_files",
+        "_sticky",
     )
 
     def __init__(self, inode: int, directory: Directory, parent: int, name: bytes) -> None:
@@ -86,7 +86,7 @@ class Known:
         self.parent = parent
         self.name = name
         self.lookups = 0
-        self.sticky = Sticky()
+        self._sticky: Sticky | None = None
         self.files_at = -1
         """The transaction that `files` are true for."""
         self.terms: frozenset[int] | None = None
@@ -94,6 +94,13 @@ class Known:
         self._files = BitMap()
         self.left = self.came = NONE
         """Files that left and came, whoever noticed: a look-up may come before `Live.look`, which takes them."""
+
+    @property
+    def sticky(self) -> Sticky:
+        """What it promised about names; thousands are listed and never looked into."""
+        if self._sticky is None:
+            self._sticky = Sticky()
+        return self._sticky
 
     def files(self, view: View, clock: Clock, name_of: Callable[[int], bytes] | None = None) -> BitMap:
         """The files it holds, as ordinals; not to be altered. Tells `sticky` who left.

@@ -364,9 +364,9 @@ class Store:
                 return result
             except lmdb.MapFullError:
                 self._map_size = max(self._map_size, index.env.info()["map_size"]) * 2
-                index.env.set_mapsize(self._map_size)
+                index.set_map_size(self._map_size)
             except lmdb.MapResizedError:
-                index.env.set_mapsize(0)
+                index.set_map_size(0)
             except lmdb.Error as exc:
                 error = translated(exc, self.layout.index)
                 if not isinstance(error, IndexCorrupt) or tries:

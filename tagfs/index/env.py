@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _thread import allocate_lock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,6 +53,9 @@ class Index:
         """For `View.name`: number of a block -> (transaction, its names)."""
         self.names_met = -1
         """The block of the name last asked for."""
+        self.closed = False
+        self.in_use = allocate_lock()
+        """Held by a thread that reads beside the one that opened the index: what it reads must not be unmapped."""
 
     def is_current(self) -> bool:
         """Whether the path still leads to the file that is open."""
@@ -61,7 +65,14 @@ class Index:
             return False
 
     def close(self) -> None:
-        self.env.close()
+        with self.in_use:
+            self.closed = True
+            self.env.close()
+
+    def set_map_size(self, size_bytes: int) -> None:
+        """Map so much of the file; 0 for what another process made of it. Not within a transaction."""
+        with self.in_use:
+            self.env.set_mapsize(size_bytes)
 
 
 def open_index(
@@ -204,7 +215,7 @@ def reading(index: Index) -> Iterator[Any]:
     try:
         tx = index.env.begin()
     except lmdb.MapResizedError:
-        index.env.set_mapsize(0)  # another process grew the map; 0 takes its size over
+        index.set_map_size(0)  # another process grew the map
         tx = index.env.begin()
     except lmdb.Error as exc:
         raise translated(exc, index.path) from exc

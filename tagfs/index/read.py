@@ -59,7 +59,10 @@ class View:
     """The index as of one transaction."""
 
     def __init__(self, index: Index, tx: Any, learned: dict[bytes, int] | None = None) -> None:
-        """`learned`: where a writer keeps term numbers by `termkey`, since its new ones may yet be dropped."""
+        """`learned`: where term numbers are kept by `termkey`, and then nothing is kept for other views.
+
+        For a writer, whose new ones may yet be dropped, and for who reads in a thread of its own.
+        """
         self.tx = tx
         self.id: int = tx.id()
         """The transaction: what was true for it is true for every view of the same."""
@@ -68,9 +71,9 @@ class View:
         self.known = index.term_numbers
         self._has_rules: bool | None = None
         self.learned = self.known if learned is None else learned
-        self._writes = learned is not None
+        self._keeps = learned is None
         self._kept: dict[str, tuple[int, bytes | None]] = {}
-        """Sub-database of blocks -> the one last looked at. For views that do not write."""
+        """Sub-database of blocks -> the one last looked at."""
         self._names_last: tuple[int, list[bytes]] = (-1, [])
 
     # -- terms
@@ -378,7 +381,7 @@ class View:
             block = kept[1]
         else:
             block = self.tx.get(U32.pack(number), db=self.db[sub_db])
-            if not self._writes:
+            if self._keeps:
                 self._kept[sub_db] = number, block
         at *= layout.size
         if block is None or len(block) < at + layout.size:
@@ -435,7 +438,7 @@ class View:
         known = kept.get(number)
         if known is not None and known[0] == self.id:
             return known[1]
-        if self._writes:
+        if not self._keeps:
             return None
         if number != self.index.names_met:
             self.index.names_met = number
@@ -461,7 +464,7 @@ class View:
                 block = self._names_last[1]
             else:
                 block = names_of(get(U32.pack(number), db=names_db))
-                if not self._writes:
+                if self._keeps:
                     self._names_last = number, block
             first = number * NAMES
             end = bisect_left(ordinals, first + NAMES, at, min(at + NAMES, total))

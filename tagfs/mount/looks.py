@@ -3,17 +3,28 @@
 A held read transaction costs pages with every commit of others, and shows an old state;
 opening one costs as much as a small answer. So one is kept while requests come in a
 stream, and given back before the process sleeps and after each change of its own.
+
+What takes longer than a millisecond looks from a thread, in a transaction of its own
+(`apart`). Python gives the thread that answers requests its turn every `SWITCH_S` then.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import lmdb
 
 from tagfs.index.env import Index, translated
 from tagfs.index.read import View
+from tagfs.mount.loop import aside
 from tagfs.store import Store
+
+T = TypeVar("T")
+
+SWITCH_S = 0.0005
+"""So long each of the few system calls of a request may wait while a thread computes; Python says 5 ms."""
 
 
 class Looks:
@@ -25,6 +36,7 @@ class Looks:
         """What was looked at last."""
         self._tx: Any = None
         self._view: View | None = None
+        sys.setswitchinterval(SWITCH_S)
 
     def view(self) -> View:
         """A view that is at most one burst of requests old."""
@@ -33,7 +45,7 @@ class Looks:
             try:
                 self._tx = index.env.begin()
             except lmdb.MapResizedError:
-                index.env.set_mapsize(0)
+                index.set_map_size(0)
                 self._tx = index.env.begin()
             except lmdb.Error as exc:
                 raise translated(exc, index.path) from exc
@@ -44,4 +56,31 @@ class Looks:
         """Give the transaction back; the next look is at the newest state."""
         tx, self._tx, self._view = self._tx, None, None
         if tx is not None:
+            tx.abort()
+
+    async def apart(self, look: Callable[[View], T]) -> T:
+        """Look from a thread, at the newest state; other requests go on meanwhile.
+
+        What `look` is given and closes over must not be what handlers change.
+        """
+        while True:
+            self.view()  # opens the index anew where that is needed
+            assert self.index is not None
+            found = await aside(_look, self.index, look)
+            if found is not None:
+                return found[0]
+
+
+def _look(index: Index, look: Callable[[View], T]) -> tuple[T] | None:
+    """What `look` says; None where the index was closed before we came to it, or its map has grown."""
+    with index.in_use:
+        if index.closed:
+            return None
+        try:
+            tx = index.env.begin()
+        except lmdb.MapResizedError:
+            return None
+        try:
+            return (look(View(index, tx, {})),)
+        finally:
             tx.abort()

@@ -40,7 +40,7 @@ from tagfs.mount.pages import Pages
 from tagfs.store import Store
 from tagfs.views import attributes, effects, listing, tree
 from tagfs.views.desktop import ENDING, is_for_notes
-from tagfs.views.directory import DESKTOP, Kind, root_directory
+from tagfs.views.directory import BELOW_TAGS, DESKTOP, Kind, root_directory
 from tagfs.views.matrix import Operation, Refusal, rule
 from tagfs.views.names import MAX_NAME_BYTES, Listing
 from tagfs.views.recent import last_when
@@ -56,6 +56,8 @@ CACHED_S = 86_400.0
 PAGE_FILES = 128
 LISTED_AT_ONCE = 8 * PAGE_FILES
 """Files in one answer: the kernel has room for six times as many, and nobody else would be answered for so long."""
+NAMES_AT_ONCE = 32
+"""The same of directories, each of which is looked up."""
 DIRECTORY_BLOCK = 1 << 20
 """What directories report as st_blksize: programs size their getdents buffers by it."""
 
@@ -372,16 +374,18 @@ class Mount(Operations):
     async def opendir(self, inode: int, ctx: Any) -> int:
         handle = self._next_handle
         self._next_handle += 1
-        self._listed[handle] = self._snapshot(self._known(inode))
+        self._listed[handle] = await self._snapshot(self._known(inode))
         return handle
 
-    def _snapshot(self, known: Known) -> _Listed:
-        view = self._looks.view()
+    async def _snapshot(self, known: Known) -> _Listed:
         clock = self._clock()
         directory = known.directory
-        names: list[tuple[bytes, int]] = [
-            (name.encode("utf-8", "surrogateescape"), 0) for name in listing.subdirectories(view, directory, clock)
-        ]
+        if directory.kind in BELOW_TAGS:
+            below = await self._looks.apart(lambda view: listing.subdirectories(view, directory, clock))
+        else:
+            below = listing.subdirectories(self._looks.view(), directory, clock)
+        view = self._looks.view()
+        names: list[tuple[bytes, int]] = [(name.encode("utf-8", "surrogateescape"), 0) for name in below]
         for name, data in static_files(directory).items():
             names.append((name.encode(), self._static_entry(known, name, data).st_ino))
         if directory.kind in (Kind.DESKTOP_FILES, Kind.DESKTOP_INFO):
@@ -396,7 +400,7 @@ class Mount(Operations):
     async def readdir(self, fh: int, start_id: int, token: Any) -> None:
         listed = self._listed[fh]
         if start_id == 0 and listed.begun:
-            listed = self._listed[fh] = self._snapshot(listed.known)  # rewinddir(3): the directory as it is now
+            listed = self._listed[fh] = await self._snapshot(listed.known)  # rewinddir(3): the directory as it is now
         listed.begun = True
         if start_id < len(listed.names) and not self._list_names(listed, start_id, token):
             return
@@ -407,7 +411,10 @@ class Mount(Operations):
         view = self._looks.view()
         clock = self._clock()
         directory = listed.known.directory
+        told = 0
         for at in range(start, len(listed.names)):
+            if told == NAMES_AT_ONCE:
+                return False
             name, inode = listed.names[at]
             child: Known | None = None
             if inode == 0:
@@ -435,6 +442,7 @@ class Mount(Operations):
                 if child is not None:
                     self._directories.forget(child.inode, 0)
                 return False
+            told += 1
             if child is not None:
                 child.lookups += 1
         return True

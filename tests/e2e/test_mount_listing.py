@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounting import Mounting, eventually, mounted
+from tests.support.mounting import PATIENCE_S, SERVE, Mounting, eventually, mounted
 
 MANY = 4_000
+
+_SLOW = """
+import os
+from tagfs.views import listing
+quick = listing.subdirectories
+def subdirectories(view, directory, clock):
+    found = quick(view, directory, clock)
+    if directory.path == "tags/music+":
+        os.close(os.open(BEGUN, os.O_CREAT | os.O_WRONLY))
+        os.close(os.open(GO_ON, os.O_RDONLY))
+    return found
+listing.subdirectories = subdirectories
+"""
 
 
 @pytest.fixture
@@ -65,3 +79,41 @@ def test_a_listing_tells_the_kernel_of_each_file_what_stat_would(mount: Mounting
             now = os.stat(folder / name)
             assert said == (now.st_ino, now.st_mode, now.st_size, now.st_mtime_ns), name
             assert stat.S_ISREG(now.st_mode)
+
+
+def test_while_what_narrows_a_large_result_is_counted_others_are_answered(tmp_path: Path) -> None:
+    begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+    os.mkfifo(go_on)
+    serve = f"BEGUN, GO_ON = {str(begun)!r}, {str(go_on)!r}\n{_SLOW}\n{SERVE}"
+    with mounted(tmp_path, serve=serve) as mount:
+        for tag in ("music", "music+jazz"):
+            for plain in tag.split("+"):
+                (mount / "tags" / plain).mkdir(exist_ok=True)
+            (mount / "tags" / tag / f"{tag}.txt").write_bytes(b"some bytes")
+        listed: list[str] = []
+        thread = threading.Thread(target=lambda: listed.extend(mount.ls("tags/music+")), daemon=True)
+        thread.start()
+        eventually(begun.exists)
+        assert mount.read("tags/music/music.txt") == b"some bytes"
+        assert mount.ls("tags/jazz") == ["music+jazz.txt"]
+        (mount / "tags/flac").mkdir()
+        (mount / "tags/music+flac/new.txt").write_bytes(b"new")  # changes the library meanwhile
+        assert thread.is_alive()
+        go_on.open("w").close()
+        thread.join(PATIENCE_S)
+        assert listed == ["jazz"]  # as it was when it was asked for
+        begun.unlink()
+        thread = threading.Thread(target=lambda: listed.extend(mount.ls("tags/music+")), daemon=True)
+        thread.start()
+        eventually(begun.exists)
+        go_on.open("w").close()
+        thread.join(PATIENCE_S)
+        assert listed == ["jazz", "flac", "jazz"]
+
+
+def test_thousands_of_directories_are_listed_in_pieces(mount: Mounting) -> None:
+    tags = sorted(f"t{number:03d}" for number in range(300))
+    mount.lyts.quick("add", mount.lyts.file("a.txt"), *(word for tag in tags for word in ("-t", tag)))
+    eventually(lambda: mount.ls("tags") == tags)
+    assert mount.ls("tags/t000+") == []  # nothing narrows it: all are on its only file
+    assert all((mount / "tags" / tag / "a.txt").is_file() for tag in tags)

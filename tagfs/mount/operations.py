@@ -31,7 +31,7 @@ from pyfuse3 import EntryAttributes, FileInfo, Operations, readdir_reply
 from tagfs.bucket import Clock
 from tagfs.index.blocks import IN_TRASH, PLAIN, SHARED, SIZE_MASK
 from tagfs.index.read import View
-from tagfs.mount.answer import Refused, all_answered, fail
+from tagfs.mount.answer import Refused, all_answered, at_once, fail
 from tagfs.mount.changes import Changes
 from tagfs.mount.desktop import NOTE_BIT
 from tagfs.mount.directories import DIRECTORY_BIT, Known, ViewFiles
@@ -269,7 +269,8 @@ class Mount(Operations):
             fail(errno.ENOENT)
         return known
 
-    async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> EntryAttributes:
+    @at_once
+    def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> EntryAttributes:
         known = self._known(parent_inode)
         if ctx.pid == self._announcer.thread_id:
             hidden = self._announcer.hidden(parent_inode, name)
@@ -310,7 +311,8 @@ class Mount(Operations):
             if inode & DIRECTORY_BIT and not inode & (FILE_BIT | STATIC_BIT):
                 self._directories.forget(inode, lookups)
 
-    async def getattr(self, inode: int, ctx: Any) -> EntryAttributes:
+    @at_once
+    def getattr(self, inode: int, ctx: Any) -> EntryAttributes:
         known = self._directories.get(inode)
         if known is not None:
             return self._directory_entry(known)
@@ -504,7 +506,8 @@ class Mount(Operations):
 
     # -- bytes
 
-    async def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
+    @at_once
+    def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
         data = self._statics.get(inode)
         noted = self._noted(inode)
         if noted is not None:
@@ -528,7 +531,8 @@ class Mount(Operations):
         view = self._looks.view()
         return FileInfo(fh=handle, keep_cache=True), self._file_entry(view, self.changes.ordinal(view, inode))
 
-    async def read(self, fh: int, offset: int, size: int) -> bytes:
+    @at_once
+    def read(self, fh: int, offset: int, size: int) -> bytes:
         handle = self.changes.handles[fh]
         if handle.data is not None:
             return handle.data[offset : offset + size]

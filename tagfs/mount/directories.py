@@ -129,6 +129,13 @@ class Known:
             self.query = tree.saved_query(view, self.directory.name)
         return new
 
+    def forget_files(self) -> None:
+        """Ordinals mean other files now."""
+        self.files_at = -1
+        self.terms = None
+        self._files = BitMap()
+        self._sticky = None
+
     def kept_files(self) -> BitMap:
         """The files it held when last asked."""
         return self._files
@@ -168,6 +175,12 @@ class Directories:
             self._by_path[directory.path] = known
             self.on_new(known)
         return known
+
+    def forget_files(self) -> None:
+        """All begin anew."""
+        for known in self:
+            known.forget_files()
+            self.on_new(known)
 
     def with_path(self, path: str) -> Known | None:
         """The directory with a path as spelled, if the kernel knows it."""

@@ -105,6 +105,11 @@ class Live:
         """
         self._renamed.add((ordinal, old))
 
+    def begin_anew(self) -> None:
+        """The index was built again, and counts its transactions anew."""
+        self._told = 0
+        self._renamed.clear()
+
     def forget_entry(self, inode: int, name: bytes) -> None:
         """Let the kernel look a name up again."""
         self._pending.append((inode, name))

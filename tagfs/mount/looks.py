@@ -36,12 +36,24 @@ class Looks:
         """What was looked at last."""
         self._tx: Any = None
         self._view: View | None = None
+        self.on_new_index: Callable[[], None] = lambda: None
+        """Called when the index was built again: ordinals and numbers of transactions mean something else now."""
+        self._inode = 0
+        self._is_sure = False
+        """Whether the path was looked at lately: asking at each look costs as much as a small answer."""
         sys.setswitchinterval(SWITCH_S)
 
     def view(self) -> View:
         """A view that is at most one burst of requests old."""
         if self._view is None:
-            index = self.index = self._store.open_index()
+            index = self.index
+            if index is None or index.closed or not self._is_sure:
+                index = self.index = self._store.open_index()
+                self._is_sure = True
+                if index.inode != self._inode:
+                    before, self._inode = self._inode, index.inode
+                    if before:
+                        self.on_new_index()
             try:
                 self._tx = index.env.begin()
             except lmdb.MapResizedError:
@@ -58,13 +70,19 @@ class Looks:
         if tx is not None:
             tx.abort()
 
+    def look_around(self) -> None:
+        """A few times a second: another process may have built the index again."""
+        self.drop()
+        self._is_sure = False
+
     async def apart(self, look: Callable[[View], T]) -> T:
         """Look from a thread, at the newest state; other requests go on meanwhile.
 
         What `look` is given and closes over must not be what handlers change.
         """
         while True:
-            self.view()  # opens the index anew where that is needed
+            self.look_around()
+            self.view()
             assert self.index is not None
             found = await aside(_look, self.index, look)
             if found is not None:

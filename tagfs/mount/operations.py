@@ -65,7 +65,7 @@ DIRECTORY_BLOCK = 1 << 20
 class _Listed:
     """An open directory: a snapshot, and how far it has been read."""
 
-    __slots__ = ("begun", "known", "listing", "names", "ordinals", "page", "page_at")
+    __slots__ = ("begun", "is_stale", "known", "listing", "names", "ordinals", "page", "page_at")
 
     def __init__(self, known: Known, names: list[tuple[bytes, int]], ordinals: array[int]) -> None:
         self.known = known
@@ -76,6 +76,8 @@ class _Listed:
         self.page: list[bytes] = []
         self.page_at = -1
         self.begun = False
+        self.is_stale = False
+        """The index was built again meanwhile: its ordinals mean other files."""
 
 
 @all_answered
@@ -108,6 +110,7 @@ class Mount(Operations):
         self._following = self.changes.following
         self._owner = (os.getuid(), os.getgid())
         self._pages = Pages()
+        self._looks.on_new_index = self._begin_anew
         self._listed: dict[int, _Listed] = {}
         self._next_handle = 1
         self._statics: dict[int, bytes] = {}
@@ -126,11 +129,18 @@ class Mount(Operations):
 
     def look_for_changes(self) -> None:
         """A few times a second: what others changed, and what is due."""
+        self._looks.look_around()
         self.changes.tick()
         self.changes.live.tell()
         self._looks.drop()
         if self._looks.index is not None:
             self._pages.give_back(self._looks.index)
+
+    def _begin_anew(self) -> None:
+        self._directories.forget_files()
+        self.changes.live.begin_anew()
+        for listed in self._listed.values():
+            listed.is_stale = True
 
     def finish(self) -> None:
         """After the last request."""
@@ -404,6 +414,9 @@ class Mount(Operations):
         if start_id == 0 and listed.begun:
             listed = self._listed[fh] = await self._snapshot(listed.known)  # rewinddir(3): the directory as it is now
         listed.begun = True
+        self._looks.view()
+        if listed.is_stale:
+            fail(errno.EIO)  # better than other files, or none
         if start_id < len(listed.names) and not self._list_names(listed, start_id, token):
             return
         self._list_files(listed, max(0, start_id - len(listed.names)), token)

@@ -117,3 +117,27 @@ def test_thousands_of_directories_are_listed_in_pieces(mount: Mounting) -> None:
     eventually(lambda: mount.ls("tags") == tags)
     assert mount.ls("tags/t000+") == []  # nothing narrows it: all are on its only file
     assert all((mount / "tags" / tag / "a.txt").is_file() for tag in tags)
+
+
+def test_directories_hold_the_same_files_after_the_index_was_built_again(mount: Mounting) -> None:
+    lyts = mount.lyts
+    for number in range(6):
+        lyts.quick("add", "-t", "odd" if number % 2 else "even", lyts.file(f"{number}.txt"))
+    lyts.quick("rm", "0.txt")
+    lyts.quick("trash", "empty", "--yes")  # so that files are numbered otherwise from then on
+    eventually(
+        lambda: (mount.ls("tags/odd"), mount.ls("tags/even")) == (["1.txt", "3.txt", "5.txt"], ["2.txt", "4.txt"])
+    )
+    index = lyts.store / "index/data.mdb"
+    before = index.stat().st_ino
+    lyts.quick("reindex")
+    assert index.stat().st_ino != before
+    eventually(lambda: _holds(mount, "odd", 1, 3, 5) and _holds(mount, "even", 2, 4), 5)
+    assert all(mount.read(f"all/{number}.txt") == b"%d.txt" % number for number in range(1, 6))
+
+
+def _holds(mount: Mounting, tag: str, *numbers: int) -> bool:
+    try:
+        return mount.ls(f"tags/{tag}") == [f"{number}.txt" for number in numbers]
+    except OSError:
+        return False

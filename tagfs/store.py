@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TRY_AGAIN_S = 0.0005
+
 
 class Machine(NamedTuple):
     """What the core takes from the machine it runs on, as functions."""
@@ -77,7 +79,7 @@ def this_machine() -> Machine:
 
 
 class Store:
-    """An open store. One per process; not for several threads at once."""
+    """An open store. One per process; not for several threads at once (but see `births`)."""
 
     def __init__(
         self,
@@ -123,7 +125,7 @@ class Store:
             return 0, 0
         return found.st_ino, found.st_mtime_ns
 
-    def _refuse_if_migrated(self) -> None:
+    def refuse_if_migrated(self) -> None:
         """Under the lock: another process may have brought the store to a newer format while we waited."""
         mark = self._toml_mark()
         if mark != self._toml:
@@ -188,12 +190,21 @@ class Store:
             with self.view() as view:
                 return look(view)
 
+    def index_at_hand(self) -> Index | None:
+        """The index, where it is open; for a thread beside the one that uses the store."""
+        return self._index
+
     def open_index(self) -> Index:
         """The open index, for those who need more than a view."""
         return self._readable()
 
-    def catch_up_if_behind(self) -> bool:
-        """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did."""
+    def catch_up_if_behind(self, tries: int = 20) -> bool:
+        """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did.
+
+        Args:
+            tries: who states a birth holds the lock for a tenth of a millisecond and takes nothing in;
+                a whole action holds it longer, and does. So it is tried for some milliseconds.
+        """
         index = self._readable()
         with reading(index) as tx:
             if self.read_only:
@@ -205,14 +216,16 @@ class Store:
         if self.read_only:
             self._rebuild_aside("the ledgers are newer than the index")
             return True
-        with try_hold(self.layout.lock) as held:
-            if not held:
-                return False
-            try:
-                self._act_locked(lambda change: None, None, None, durable=True)
-            except DiskFull:
-                return False  # what the index has can be looked at all the same
-        return True
+        for _ in range(tries):
+            with try_hold(self.layout.lock) as held:
+                if held:
+                    try:
+                        self._act_locked(lambda change: None, None, None, durable=True)
+                    except DiskFull:
+                        return False  # what the index has can be looked at all the same
+                    return True
+            time.sleep(_TRY_AGAIN_S)
+        return False
 
     def _readable(self) -> Index:
         if self._index is not None and (self._temporary is not None or self._index.is_current()):
@@ -251,6 +264,10 @@ class Store:
             except OSError as exc:
                 self._unsynced |= paths
                 raise translated(exc, self.layout.ledgers) from exc
+
+    def note_unsynced(self, path: str) -> None:
+        """A ledger segment was appended to without fsync; the next `sync_ledger` sees to it."""
+        self._unsynced.add(path)
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the store's lock, for work on ledger files themselves; not inside `act`."""
@@ -301,11 +318,11 @@ class Store:
         from tagfs.action import attempt
         from tagfs.cycles import no_cycle_search
 
-        self._refuse_if_migrated()
+        self.refuse_if_migrated()
         for tries in range(40):
-            index = self._writable()
+            index = self.writable_index()
             try:
-                with no_cycle_search():
+                with index.writing, no_cycle_search():
                     result = attempt(
                         index, self._place(index), state_facts, action, undoes, None if durable else self._unsynced
                     )
@@ -313,9 +330,9 @@ class Store:
                 return result
             except lmdb.MapFullError:
                 self._map_size = max(self._map_size, index.env.info()["map_size"]) * 2
-                index.env.set_mapsize(self._map_size)
+                index.resize(self._map_size)
             except lmdb.MapResizedError:
-                index.env.set_mapsize(0)
+                index.resize(0)
             except lmdb.Error as exc:
                 error = translated(exc, self.layout.index)
                 if not isinstance(error, IndexCorrupt) or tries:
@@ -323,8 +340,8 @@ class Store:
                 self._rebuild_locked(str(error))
         raise StoreError(f"the index in {self.layout.index} cannot grow any further")
 
-    def _writable(self) -> Index:
-        """The index, for writing; the lock is held."""
+    def writable_index(self) -> Index:
+        """The index, opened anew where that is needed, and marked as written to; the lock is held."""
         index = self._readable_locked()
         self._dirty.mark(self.machine.boot_id())
         return index

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,9 @@ class Index:
         self.env = env
         self.db = dbs
         self.inode = inode
+        self.writing = threading.RLock()
+        """Held by a thread that writes; the map is resized and the index closed only under it."""
+        self.is_closed = False
         self.term_numbers: dict[bytes, int] = {}
         """Term numbers by `termkey`, as committed; they never change while the index lives."""
         self.hot_names: dict[bytes, tuple[int, Any, Any]] = {}
@@ -56,8 +60,15 @@ class Index:
         except FileNotFoundError:
             return False
 
+    def resize(self, size_bytes: int) -> None:
+        """Another size for the map, 0 for the one that another process gave it. Nobody may be reading."""
+        with self.writing:
+            self.env.set_mapsize(size_bytes)
+
     def close(self) -> None:
-        self.env.close()
+        with self.writing:
+            self.is_closed = True
+            self.env.close()
 
 
 def open_index(
@@ -200,7 +211,7 @@ def reading(index: Index) -> Iterator[Any]:
     try:
         tx = index.env.begin()
     except lmdb.MapResizedError:
-        index.env.set_mapsize(0)  # another process grew the map; 0 takes its size over
+        index.resize(0)  # another process grew the map; 0 takes its size over
         tx = index.env.begin()
     except lmdb.Error as exc:
         raise translated(exc, index.path) from exc

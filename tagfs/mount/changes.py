@@ -35,6 +35,7 @@ P = ParamSpec("P")
 TAGS_BY_MAKER_NS = 60 * 10**9
 """So long `user.xdg.tags` set by the process that made a file adds to the tags of the path."""
 SYNC_TICKS = 3
+BEHIND_TICKS = 4
 ANEW_TICKS = 40
 AGE_TICKS = 240
 
@@ -106,7 +107,7 @@ class Changes(Renaming):
 
     def chmod(self, inode: int, mode: int, pid: int) -> None:
         """Permissions are kept in the face; those of the bytes stay private."""
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             newborn.mode, newborn.mode_was_set = mode & 0o7777, True
             if not newborn.removed:
@@ -116,7 +117,7 @@ class Changes(Renaming):
 
     def utimens(self, inode: int, mtime_ns: int, pid: int) -> None:
         """The time is kept in the face, and beside the bytes."""
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             os.utime(self._open_path(newborn), ns=(mtime_ns, mtime_ns))
             return
@@ -129,8 +130,8 @@ class Changes(Renaming):
 
     def get_xattr(self, inode: int, name: str) -> bytes:
         """An extended attribute of a file."""
+        newborn = self.newborn(inode)
         view = self.looks.view()
-        newborn = self.nursery.by_inode.get(inode)
         if newborn is not None:
             if name == attributes.ID:
                 return newborn.guid.encode()
@@ -142,7 +143,7 @@ class Changes(Renaming):
 
     def list_xattrs(self, inode: int) -> list[str]:
         """The names of the extended attributes of a file."""
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             # Not the tags of the path: what is listed and not in its source, rsync -X takes away.
             return sorted(newborn.xattrs)
@@ -165,7 +166,7 @@ class Changes(Renaming):
         """Set an extended attribute, or remove it."""
         if self._read_only:
             fail(errno.EROFS)
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             self._set_newborn_xattr(newborn, name, value)
             return
@@ -191,7 +192,7 @@ class Changes(Renaming):
         self.desktop.forget_notes()
         try:
             if not self._read_only:
-                self._store.catch_up_if_behind()
+                self._take_in_what_others_stated()
             self.looks.drop()
             self.live.look(self.looks.view(), self._clock())
             if self._ticks % SYNC_TICKS == 0:
@@ -202,6 +203,24 @@ class Changes(Renaming):
             self._state_what_was_not()
         if not self._read_only and self._ticks % AGE_TICKS == 0:
             self._age()
+
+    def _take_in_what_others_stated(self) -> None:
+        """Take in what other processes and nodes stated; what this mount stated comes from the thread for that.
+
+        While files are made without end, others wait for some ticks: to take everything in
+        at once, here, would hold requests up.
+        """
+        if self.gathering and not self.gathering.failed:
+            self._ticks_behind += 1
+            if self._ticks_behind < BEHIND_TICKS:
+                return
+            self.catch_up()
+        self._ticks_behind = 0
+        self._store.catch_up_if_behind(tries=1)
+        self.looks.drop()
+        self.looks.view()
+        if not self.gathering:
+            self.gathering.failed = False
 
     def _state_what_was_not(self) -> None:
         """What could not be stated when it was closed: there may be room again."""
@@ -237,6 +256,9 @@ class Changes(Renaming):
         """State what is still open, and make everything durable."""
         for number in self.handles.numbers():
             self.release(number)
+        self._try(self.catch_up)
+        self.gathering.end()
+        self.nursery.notes.end(any_left=any(True for _ in self.nursery))
         self.looks.drop()
         self.live.finish()
         self._store.sync_ledger()

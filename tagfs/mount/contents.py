@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Mapping
 
+from tagfs.births import Stating
 from tagfs.bytes import hash_file, remove, take, try_link
 from tagfs.change import Change
 from tagfs.errors import StoreError
@@ -21,7 +22,7 @@ from tagfs.index.blocks import PLAIN
 from tagfs.index.read import View
 from tagfs.layout import make_folder
 from tagfs.merge import FileState
-from tagfs.mount.newborn import NEWBORN_ATTRIBUTE, ORDINARY_MODE, Newborn
+from tagfs.mount.newborn import ORDINARY_MODE, Newborn
 from tagfs.place import Places, kept_versions_folder, places
 from tagfs.slug import data_path
 from tagfs.store import Store
@@ -81,9 +82,9 @@ class Contents:
 
     def is_born(self, newborn: Newborn, place: str) -> None:
         """The birth is stated: what stands in scratch is not needed any more."""
-        remove(newborn.path)
-        _forget_newborn(place)
-        newborn.path = place
+        if newborn.path != place:
+            remove(newborn.path)
+            newborn.path = place
 
     def not_born(self, newborn: Newborn, place: str) -> None:
         """The birth could not be stated: it stays a newborn."""
@@ -91,9 +92,8 @@ class Contents:
             remove(place)
         else:
             os.rename(place, newborn.path)
-            newborn.remember()
 
-    def birth(self, change: Change, newborn: Newborn, name: str, digest: str, place: str) -> None:
+    def birth(self, change: Change | Stating, newborn: Newborn, name: str, digest: str, place: str) -> None:
         """State the birth of a file whose bytes are in place, with what was set before."""
         change.about_file(
             newborn.guid,
@@ -105,7 +105,9 @@ class Contents:
         )
         if newborn.mode != ORDINARY_MODE:
             change.about_file(newborn.guid, mode=newborn.mode)
-        self.state_xattrs(change, newborn.guid, newborn.xattrs)
+        if newborn.xattrs:
+            assert isinstance(change, Change)  # what they mean takes a look at the index
+            self.state_xattrs(change, newborn.guid, newborn.xattrs)
 
     def state_xattrs(self, change: Change, guid: str, xattrs: Mapping[str, bytes]) -> None:
         """State extended attributes that were set on a newborn; tags add to those of the path."""
@@ -158,7 +160,6 @@ class Contents:
         """
         self.keep_version(guid, path, digest, link=not in_use)
         os.replace(new, path)
-        _forget_newborn(path)
 
     def own_copy(self, guid: str, path: str) -> bool:
         """Before bytes are written to: where another name leads to them too (a version), make them ours alone.
@@ -175,13 +176,6 @@ class Contents:
             os.setxattr(draft, name, value)
         os.rename(draft, path)
         return True
-
-
-def _forget_newborn(path: str) -> None:
-    try:
-        os.removexattr(path, NEWBORN_ATTRIBUTE)
-    except OSError:
-        pass  # there was none, or the file system has none
 
 
 def content_of(digest: str, found: os.stat_result, was: str | None = None) -> Content:

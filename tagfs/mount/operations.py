@@ -254,7 +254,7 @@ class Mount(Operations):
 
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> EntryAttributes:
         known = self._known(parent_inode)
-        view = self._looks.view()
+        view = self.changes.view_for(known.directory, name)
         newborn = self._nursery.find(known.directory.path, name)
         if newborn is not None:
             return self._newborn_entry(newborn)
@@ -347,9 +347,9 @@ class Mount(Operations):
         return handle
 
     def _snapshot(self, known: Known) -> _Listed:
-        view = self._looks.view()
-        clock = self._clock()
         directory = known.directory
+        view = self.changes.view_for(directory, None)
+        clock = self._clock()
         names: list[tuple[bytes, int]] = [
             (name.encode("utf-8", "surrogateescape"), 0) for name in listing.subdirectories(view, directory, clock)
         ]

@@ -152,7 +152,7 @@ class Births:
             self._write(left, data)
             end = left.size_bytes + len(data)
             self._left = left._replace(size_bytes=end, last=clock.last)
-        store.note_unsynced(left.path)
+        store.note_unsynced((left.path,))
         assert stating.action is not None
         return Stated(Line(left.name, end), stating.action)
 

@@ -23,8 +23,9 @@ Clock, randomness and boot id come with `Machine`; tests bring their own.
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -115,6 +116,8 @@ class Store:
         self._temporary: str | None = None
         self._acting = False
         self._unsynced: set[str] = set()
+        self._noting = threading.Lock()
+        self._syncing = threading.Lock()
         self._looked_through = 0  # inode of the index for which every segment was looked at
 
     def _toml_mark(self) -> tuple[int, int]:
@@ -256,18 +259,25 @@ class Store:
     # -- changing
 
     def sync_ledger(self) -> None:
-        """Make durable what actions that were not `durable` stated."""
-        if self._unsynced:
-            paths, self._unsynced = self._unsynced, set()
+        """Make durable what actions that were not `durable` stated. From any thread; whoever comes second waits."""
+        with self._syncing:
+            with self._noting:
+                paths, self._unsynced = self._unsynced, set()
             try:
                 sync_paths(path for path in paths if os.path.exists(path))
             except OSError as exc:
-                self._unsynced |= paths
+                self.note_unsynced(paths)
                 raise translated(exc, self.layout.ledgers) from exc
 
-    def note_unsynced(self, path: str) -> None:
-        """A ledger segment was appended to without fsync; the next `sync_ledger` sees to it."""
-        self._unsynced.add(path)
+    @property
+    def has_unsynced(self) -> bool:
+        """Whether `sync_ledger` has something to do."""
+        return bool(self._unsynced)
+
+    def note_unsynced(self, paths: Iterable[str]) -> None:
+        """Ledger segments were appended to without fsync; the next `sync_ledger` sees to it."""
+        with self._noting:
+            self._unsynced.update(paths)
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the store's lock, for work on ledger files themselves; not inside `act`."""
@@ -324,7 +334,7 @@ class Store:
             try:
                 with index.writing, no_cycle_search():
                     result = attempt(
-                        index, self._place(index), state_facts, action, undoes, None if durable else self._unsynced
+                        index, self._place(index), state_facts, action, undoes, None if durable else self.note_unsynced
                     )
                 self._looked_through = index.inode
                 return result

@@ -66,7 +66,7 @@ class Acting:
         self.looks = Looks(store)
         self.directories = Directories(root, pyfuse3.ROOT_INODE)
         self.nursery = Nursery(store.layout.scratch, store.machine.random_bytes(4).hex())
-        self.gathering = Gathering(Births(store), self._let_go)
+        self.gathering = Gathering(Births(store), self._let_go, store.sync_ledger)
         self.looks.on_new = self.gathering.look
         self.directories.on_new = self._occupy
         self.contents = Contents(store, self.looks.view())
@@ -94,17 +94,27 @@ class Acting:
         for newborn in self.nursery.shown_in(known.directory.path):
             known.sticky.occupy(newborn.name)
 
-    def _let_go(self, view: View, newborn: Newborn) -> None:
-        """The index knows a file that was born: from here on it is shown as one of the library."""
-        self.nursery.drop(newborn)
-        known = self.directories.with_path(newborn.directory)
-        if known is None or known.directory.kind not in HOLDS_FILES:
-            return
-        ordinal, files = view.ordinal(newborn.guid), self._files(view, known)
-        if ordinal is None:
-            known.sticky.vacate(newborn.name, files)
-        else:
-            known.sticky.takes_over(newborn.name, ordinal, files)
+    def _let_go(self, view: View, born: list[Newborn]) -> None:
+        """The index knows files that were born: from here on they are shown as ones of the library."""
+        known: Known | None = None
+        files: ViewFiles | None = None
+        directory = ""
+        for newborn in born:
+            self.nursery.drop(newborn)
+            if files is None or newborn.directory != directory:
+                directory = newborn.directory
+                known = self.directories.with_path(directory)
+                if known is None or known.directory.kind not in HOLDS_FILES:
+                    known = None
+                    continue
+                files = self._files(view, known)
+            if known is None:
+                continue
+            ordinal = view.ordinal(newborn.guid)
+            if ordinal is None:
+                known.sticky.vacate(newborn.name, files)
+            else:
+                known.sticky.takes_over(newborn.name, ordinal, files)
 
     def catch_up(self) -> None:
         """Let the index know every file that was born. Raises `DiskFull`, `StoreError`."""

@@ -195,8 +195,8 @@ class Changes(Renaming):
                 self._take_in_what_others_stated()
             self.looks.drop()
             self.live.look(self.looks.view(), self._clock())
-            if self._ticks % SYNC_TICKS == 0:
-                self._store.sync_ledger()
+            if self._ticks % SYNC_TICKS == 0 and self._store.has_unsynced:
+                self.gathering.sync_soon()
         except Exception as exc:  # it must not end the mount; the next tick tries again
             log.error("a look at what changed failed: %s", exc, exc_info=exc)
         if not self._read_only and self._ticks % ANEW_TICKS == 0:

@@ -40,6 +40,7 @@ class Contents:
         self._places: Places = places(store.layout, view, store.node)
         self._own = frozenset({store.node})
         self._label = self._places.own_label()
+        self._data_begins = len(store.layout.data(self._label, ""))
 
     def state(self, view: View, ordinal: int) -> FileState:
         """The merge state of a file, in the view's transaction."""
@@ -97,7 +98,7 @@ class Contents:
         """State the birth of a file whose bytes are in place, with what was set before."""
         change.about_file(
             newborn.guid,
-            made=Made(name=name, data=data_path(newborn.guid, name)),
+            made=Made(name=name, data=place[self._data_begins :]),
             content=content_of(digest, os.stat(place)),
             tag=list(newborn.tags) or None,
             holds=newborn.placed.holds if newborn.placed is not None else {change.node: True},

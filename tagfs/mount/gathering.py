@@ -37,25 +37,33 @@ PAUSE_S = 0.02
 """The index follows when no file was born for so long,"""
 LONGEST_S = 0.2
 """and after so long in any case,"""
-MANY = 256
-"""and when so many wait."""
+MANY = 128
+"""and when so many wait: what a view finds known is let go in one request, at 10 us each."""
 
 
 class Gathering:
     """The files that were born and that the index does not know yet."""
 
-    def __init__(self, births: Births, let_go: Callable[[View, Newborn], None]) -> None:
-        """`let_go` is called with each file that a view knows, in the order of births."""
+    def __init__(self, births: Births, let_go: Callable[[View, list[Newborn]], None], sync: Callable[[], None]) -> None:
+        """
+        Args:
+            let_go: called with the files that a view knows, in the order of births.
+            sync: makes the ledger durable; called in the thread.
+        """
+        self._sync = sync
         self.births = births
         self._let_go = let_go
         self._waiting: dict[str, tuple[Newborn, str]] = {}
         """By GUID, the oldest first; with the path in scratch, where another name still leads to the bytes."""
+        self._removed: set[str] = set()
+        """The names in scratch that the thread took away."""
         self._names: Counter[bytes] = Counter()
         self._directories: Counter[str] = Counter()
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._ends = False
+        self._is_to_sync = False
         self.followed = False
         """The thread took something in since this was last set to False."""
         self.failed = False
@@ -73,13 +81,21 @@ class Gathering:
         self._waiting[newborn.guid] = newborn, scratch
         self._names[shown_form(newborn.name)] += 1
         self._directories[newborn.directory] += 1
+        self._rouse()
+        if len(self._waiting) == MANY:
+            self._hurry.set()
+
+    def _rouse(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._follow, name="lyts-births", daemon=True)
             self._thread.start()
         if not self._wake.is_set():
             self._wake.set()
-        if len(self._waiting) == MANY:
-            self._hurry.set()
+
+    def sync_soon(self) -> None:
+        """Let the thread make the ledger durable: fsync takes milliseconds."""
+        self._is_to_sync = True
+        self._rouse()
 
     # -- whether they matter
 
@@ -102,6 +118,7 @@ class Gathering:
     def look(self, view: View) -> None:
         """There is a new view: those it knows are files like others."""
         read: dict[str, int] = {}
+        known: list[Newborn] = []
         while self._waiting:
             newborn, scratch = next(iter(self._waiting.values()))
             line = newborn.line
@@ -110,13 +127,18 @@ class Gathering:
                 raw = view.tx.get(segment_key(line.segment), db=view.db["segment"])
                 read[line.segment] = unpack_segment(raw).applied_bytes if raw is not None else 0
             if read[line.segment] < line.end_byte and view.ordinal(newborn.guid) is None:
-                return
+                break
             del self._waiting[newborn.guid]
             _count_down(self._names, shown_form(newborn.name))
             _count_down(self._directories, newborn.directory)
             newborn.line = None
-            _remove(scratch)
-            self._let_go(view, newborn)
+            known.append(newborn)
+            if scratch not in self._removed:
+                _remove(scratch)
+            else:
+                self._removed.discard(scratch)
+        if known:
+            self._let_go(view, known)
 
     def take_in(self) -> bool:
         """Let the index follow now. False where a whole action has to do it."""
@@ -127,21 +149,31 @@ class Gathering:
         while not self._ends:
             self._wake.wait()
             waited = 0.0
-            before = -1
+            before = 0
             while waited < LONGEST_S and before != len(self._waiting) < MANY and not self._ends:
                 before = len(self._waiting)
                 self._hurry.wait(PAUSE_S)
                 waited += PAUSE_S
             self._wake.clear()
             self._hurry.clear()
+            if self._is_to_sync:
+                self._is_to_sync = False
+                try:
+                    self._sync()
+                except Exception as exc:  # noqa: BLE001 - it is tried again, and fsync(2) says it to who asks
+                    log.error("what was stated is not durable yet: %s", exc)
             scratch = [path for _, path in list(self._waiting.values())]
             try:
-                if scratch and not self.births.take_in():
+                if not scratch:
+                    continue
+                self._removed.intersection_update(scratch)
+                if not self.births.take_in():
                     self.failed = True
                     continue
                 # A new look finds them; a second name costs the trio thread a moment for each.
                 for path in scratch:
                     _remove(path)
+                    self._removed.add(path)
             except Exception as exc:  # noqa: BLE001 - a whole action says what is wrong
                 log.debug("births wait for a whole action: %s", exc)
                 self.failed = True

@@ -25,6 +25,7 @@ from pyroaring import BitMap
 
 from tagfs.bucket import Clock
 from tagfs.guid import guid_of_bytes
+from tagfs.index.blocks import PLAIN
 from tagfs.index.read import View
 from tagfs.mount.directories import Directories, Known
 from tagfs.mount.newborn import FILE_BIT
@@ -122,7 +123,9 @@ class Live:
                 self._look_at(view, clock, known, list(old_names))
         self._renamed.clear()
         for ordinal in changed:
-            self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
+            row = view.row(ordinal)
+            if row is None or not row.flags & PLAIN:  # nothing happened to it since its birth
+                self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
 
     def _look_at(self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]]) -> None:
         old = known.kept_files()

@@ -136,16 +136,22 @@ class Nursery:
 
     def move(self, newborn: Newborn, directory: str, name: bytes, tags: list[str]) -> None:
         """Show it elsewhere."""
-        self._shown.pop((newborn.directory, shown_form(newborn.name)), None)
+        self._hide(newborn)
         newborn.directory, newborn.name, newborn.tags = directory, name, tags
         self._shown[directory, shown_form(name)] = newborn
         newborn.remember()
 
     def drop(self, newborn: Newborn) -> None:
         """It is shown no more (born, removed, taken for its bytes). Open handles of a removed one keep it known."""
-        self._shown.pop((newborn.directory, shown_form(newborn.name)), None)
+        self._hide(newborn)
         if not newborn.removed or not newborn.handles:
             self.by_inode.pop(newborn.inode, None)
+
+    def _hide(self, newborn: Newborn) -> None:
+        """Another may have its name by now, where it was removed while it was open."""
+        key = newborn.directory, shown_form(newborn.name)
+        if self._shown.get(key) is newborn:
+            del self._shown[key]
 
     def remove(self, newborn: Newborn) -> None:
         """A program removed it, or put something else in its place."""

@@ -12,13 +12,17 @@ starts alone reads the files of all that ran before, and removes them.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 Record = Mapping[str, Any]
 
@@ -108,9 +112,9 @@ class Notes:
                 continue
             for line in lines:
                 try:
-                    record = json.loads(line)
+                    record = _decode(line)
                     found[str(record.pop("guid"))] = record
-                except (ValueError, KeyError, AttributeError, TypeError):
+                except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, AttributeError, TypeError):
                     continue  # torn: the last one before a power cut
         return found
 
@@ -128,7 +132,7 @@ class Notes:
 
 
 def _line(guid: str, record: Record) -> bytes:
-    return json.dumps({"guid": guid, **record}).encode() + b"\n"
+    return _encode({"guid": guid, **record}) + b"\n"
 
 
 def _changed(path: str) -> int:

@@ -420,7 +420,7 @@ class Writing(Acting):
             newborn.path = place
         else:
             self.contents.is_born(newborn, place)
-            self._let_go(self.looks.view(), newborn)
+            self._let_go(self.looks.view(), [newborn])
 
     def _placed(self, newborn: Newborn) -> effects.Placed | None:
         """Rule 6: where a backup or conflict copy is to be known and held; None of what is none."""

@@ -201,19 +201,21 @@ class Store:
         """The open index, for those who need more than a view."""
         return self._readable()
 
-    def catch_up_if_behind(self, tries: int = 20) -> bool:
+    def catch_up_if_behind(self, tries: int = 20, *, but_for_own: bool = False) -> bool:
         """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did.
 
         Args:
             tries: who states a birth holds the lock for a tenth of a millisecond and takes nothing in;
                 a whole action holds it longer, and does. So it is tried for some milliseconds.
+            but_for_own: it is not behind if it is so only in what was added to this node's own ledger.
         """
         index = self._readable()
         with reading(index) as tx:
             if self.read_only:
                 behind = differs_in_size(tx, index.db, self.layout.ledgers)
             else:
-                behind = is_behind(tx, index.db, self.layout.ledgers, self.info.ledger_folder)
+                folder = self.info.ledger_folder
+                behind = is_behind(tx, index.db, self.layout.ledgers, folder, but_for_own=but_for_own)
         if not behind:
             return False
         if self.read_only:

@@ -82,7 +82,8 @@ class Acting:
         """Inodes that the kernel may still ask for after a save gave their name to another file."""
         self._processes: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._ticks = 0
-        self._ticks_behind = 0
+        self._oldest: tuple[str | None, int] = None, 0
+        """The birth that waits longest for the index, and the tick at which that was first seen."""
         self._unstated: dict[str, str] = {}
         """GUID -> path of files whose bytes could not be stated when they were closed: a full disk."""
         self.changed_ns = 0

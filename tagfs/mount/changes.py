@@ -35,7 +35,7 @@ P = ParamSpec("P")
 TAGS_BY_MAKER_NS = 60 * 10**9
 """So long `user.xdg.tags` set by the process that made a file adds to the tags of the path."""
 SYNC_TICKS = 3
-BEHIND_TICKS = 4
+STUCK_TICKS = 8
 ANEW_TICKS = 40
 AGE_TICKS = 240
 
@@ -205,19 +205,15 @@ class Changes(Renaming):
             self._age()
 
     def _take_in_what_others_stated(self) -> None:
-        """Take in what other processes and nodes stated; what this mount stated comes from the thread for that.
-
-        While files are made without end, others wait for some ticks: to take everything in
-        at once, here, would hold requests up.
-        """
-        if self.gathering and not self.gathering.failed:
-            self._ticks_behind += 1
-            if self._ticks_behind < BEHIND_TICKS:
-                return
-            self.catch_up()
-        self._ticks_behind = 0
-        self._store.catch_up_if_behind(tries=1)
+        """Take in what other nodes stated. The births of this mount come from the thread, unless it failed."""
         self.looks.drop()
+        oldest = self.gathering.oldest
+        if oldest != self._oldest[0]:
+            self._oldest = oldest, self._ticks
+        elif oldest is not None and self._ticks - self._oldest[1] >= STUCK_TICKS:
+            self.gathering.failed = True
+        thread_does_ours = bool(self.gathering) and not self.gathering.failed
+        self._store.catch_up_if_behind(tries=1, but_for_own=thread_does_ours)
         self.looks.view()
         if not self.gathering:
             self.gathering.failed = False

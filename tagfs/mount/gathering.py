@@ -72,6 +72,11 @@ class Gathering:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def oldest(self) -> str | None:
+        """The one that has waited longest."""
+        return next(iter(self._waiting), None)
+
     def __contains__(self, guid: str) -> bool:
         return guid in self._waiting
 

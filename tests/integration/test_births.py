@@ -16,7 +16,7 @@ from sync.nodeset import set_id
 from tagfs.births import Births, Line, Stating
 from tagfs.create import create_store
 from tagfs.errors import DiskFull
-from tagfs.fact import parse_fact
+from tagfs.fact import Fact, parse_fact
 from tagfs.guid import Guid, new_guid
 from tagfs.index.blocks import IN_TRASH
 from tagfs.ledger import SEAL_BYTES
@@ -36,6 +36,7 @@ from tests.support.stores import (
     own_segments,
     reports,
     states,
+    write_ledger,
 )
 
 ROOT = str(Path(__file__).parents[2])
@@ -292,3 +293,20 @@ def test_opening_after_a_crash_amid_births_reads_the_rest_from_the_ledger(tmp_pa
         with store.view() as view:
             assert all(view.ordinal(guid) is not None for guid in guids)
         assert_rebuild_changes_nothing(store)
+
+
+def test_what_another_node_stated_is_read_amid_births_and_births_alone_are_left_to_whoever_takes_them_in(
+    store: Store,
+) -> None:
+    births = Births(store)
+    guid = must_be_born(births, store, "ours.txt")
+    assert not store.catch_up_if_behind(but_for_own=True)
+    assert guid not in known(store)
+    node = str(new_guid(b"another node's id"[:16]))
+    theirs = str(new_guid(b"another file's id"[:16]))
+    at = f"20251124T160000.000Z-0000-{node[:8]}"
+    write_ledger(store.layout.root, "server", [Fact(at=at, by=node, file=theirs, **birth(theirs, "theirs.txt", node))])
+    assert store.catch_up_if_behind(but_for_own=True)
+    assert known(store) >= {guid, theirs}
+    assert births.take_in()
+    assert_rebuild_changes_nothing(store)

@@ -16,7 +16,7 @@ from typing import ParamSpec
 import pyfuse3
 
 from tagfs.change import Change
-from tagfs.errors import LytsError
+from tagfs.errors import LytsError, StoreError
 from tagfs.guid import Guid, new_guid
 from tagfs.merge import FileState
 from tagfs.mount.acting import Statements
@@ -49,6 +49,14 @@ class Changes(Renaming):
         """What a crash left: newborns in scratch, and files that were being written. Not while another mount runs."""
         if self._read_only or not self.nursery.am_alone():
             return
+        try:
+            # What was born when the mount ended may be in the ledger only, and must not be born twice.
+            self._store.act(lambda change: None, durable=False)
+        except StoreError as exc:
+            log.error("what stands in scratch is left to the next mount: %s", exc)
+            self.nursery.share()
+            return
+        self.looks.drop()
         self.nursery.sweep()
         for newborn in self.nursery.gather():
             if is_for_notes(newborn.directory):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,6 +67,16 @@ def all_there(mount: Mounting, numbers: range, tag: str = "work") -> None:
     assert all(found[name]["tags"] == [tag] for name in names)
 
 
+def born_twice(mount: Mounting) -> list[str]:
+    lines = [
+        json.loads(line)
+        for path in (mount.lyts.store / "ledgers/laptop").glob("*.jsonl")
+        for line in path.read_bytes().splitlines()
+    ]
+    births = Counter(line["file"] for line in lines if "made" in line)
+    return [guid for guid, count in births.items() if count > 1]
+
+
 def test_every_file_whose_close_returned_is_there_after_the_mount_is_killed_amid_births(
     mount: Mounting, folder: Path, rounds: Callable[[int, int], int]
 ) -> None:
@@ -82,6 +94,7 @@ def test_every_file_whose_close_returned_is_there_after_the_mount_is_killed_amid
         all_there(mount, range(closed + 1))
         assert set(mount.ls("tags/work")) <= {f"{n}.txt" for n in range(closed + 2)}
         assert not [name for name in mount.ls("untagged") if name.startswith("recovered")]
+        assert born_twice(mount) == []
         first = closed + 2
         (folder / f"{closed + 1}.txt").write_text(str(closed + 1) * 100)  # which was being made
         mount.lyts.check()

@@ -9,7 +9,7 @@ throughout; `Store.act` decides what to do about errors.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
@@ -55,9 +55,13 @@ def attempt(
     state_facts: Callable[[Change], T],
     action: str | None,
     undoes: str | None,
-    unsynced: set[str] | None,
+    later: Callable[[Iterable[str]], None] | None,
 ) -> T:
-    """Do it. On `lmdb.Error`, `DiskFull`, `StoreError` and whatever `state_facts` raises, nothing was changed."""
+    """Do it. On `lmdb.Error`, `DiskFull`, `StoreError` and whatever `state_facts` raises, nothing was changed.
+
+    Args:
+        later: told what is still to be fsynced; None: it is done here.
+    """
     appender = Appender(place.ledgers, place.own_folder)
     tx = index.env.begin(write=True)
     appended = committed = False
@@ -104,10 +108,10 @@ def attempt(
             raise DiskFull(place.ledgers) from exc
         raise
     if appended:
-        if unsynced is None:
+        if later is None:
             appender.sync()
         else:
-            unsynced.update(appender.written())
+            later(appender.written())
     if news is not None:
         with suppress(OSError):  # a full disk, say: the facts are safe, and the next action tells it
             write_seen(os.path.join(place.ledgers, place.own_folder), place.scratch, news)

@@ -122,6 +122,16 @@ def whole_lines(path: str, start: int) -> Iterator[bytes]:
         return
 
 
+def newest_segment_stamp(folder: str) -> str:
+    """The newest stamp in the name of any segment of the folder at a path, "" where there is none."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return ""
+    names.sort(reverse=True)  # a look at each costs as much as a birth, where there are hundreds
+    return next((n[: -len(SUFFIX)] for n in names if n.endswith(SUFFIX) and is_stamp(n[: -len(SUFFIX)])), "")
+
+
 class Appender:
     """Appends to the segments of this node's own ledger folder. Used under the store's lock only."""
 
@@ -133,12 +143,7 @@ class Appender:
 
     def newest_name(self) -> str:
         """The newest stamp in the name of any own segment, "" where there is none; names must keep rising."""
-        try:
-            names = os.listdir(os.path.join(self.ledgers, self.folder))
-        except FileNotFoundError:
-            return ""
-        stamps = [n[: -len(SUFFIX)] for n in names if n.endswith(SUFFIX) and is_stamp(n[: -len(SUFFIX)])]
-        return max(stamps, default="")
+        return newest_segment_stamp(os.path.join(self.ledgers, self.folder))
 
     def append(self, lines: Sequence[tuple[str, bytes]], open_segment: str | None, open_bytes: int) -> list[Appended]:
         """Append (stamp, line) pairs, in order.

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import os
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -41,13 +42,13 @@ from tagfs.layout import Layout, StoreInfo, read_info
 from tagfs.lock import Dirty, dirty_boot, hold, try_hold
 
 if TYPE_CHECKING:
-    import threading
-
     from tagfs.action import Place
     from tagfs.change import Change
     from tagfs.merge import FileState
 
 T = TypeVar("T")
+
+_TRY_AGAIN_S = 0.0005
 
 
 class Machine(NamedTuple):
@@ -79,7 +80,7 @@ def this_machine() -> Machine:
 
 
 class Store:
-    """An open store. One per process; not for several threads at once."""
+    """An open store. One per process; not for several threads at once (but see `births`)."""
 
     def __init__(
         self,
@@ -116,8 +117,8 @@ class Store:
         self._acting = False
         self._unsynced: set[str] = set()
         self._sync_first: set[str] = set()
-        self._syncing: threading.Thread | None = None
-        self._sync_failed: tuple[OSError, set[str], set[str]] | None = None
+        self._noting = allocate_lock()
+        self._syncing = allocate_lock()
         self._looked_through = 0  # inode of the index for which every segment was looked at
 
     def _toml_mark(self) -> tuple[int, int]:
@@ -128,7 +129,7 @@ class Store:
             return 0, 0
         return found.st_ino, found.st_mtime_ns
 
-    def _refuse_if_migrated(self) -> None:
+    def refuse_if_migrated(self) -> None:
         """Under the lock: another process may have brought the store to a newer format while we waited."""
         mark = self._toml_mark()
         if mark != self._toml:
@@ -193,31 +194,44 @@ class Store:
             with self.view() as view:
                 return look(view)
 
+    def index_at_hand(self) -> Index | None:
+        """The index, where it is open; for a thread beside the one that uses the store."""
+        return self._index
+
     def open_index(self) -> Index:
         """The open index, for those who need more than a view."""
         return self._readable()
 
-    def catch_up_if_behind(self) -> bool:
-        """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did."""
+    def catch_up_if_behind(self, tries: int = 20, *, but_for_own: bool = False) -> bool:
+        """Take in what arrived in the ledgers, unless another process holds the lock and will. Says whether it did.
+
+        Args:
+            tries: who states a birth holds the lock for a tenth of a millisecond and takes nothing in;
+                a whole action holds it longer, and does. So it is tried for some milliseconds.
+            but_for_own: it is not behind if it is so only in what was added to this node's own ledger.
+        """
         index = self._readable()
         with reading(index) as tx:
             if self.read_only:
                 behind = differs_in_size(tx, index.db, self.layout.ledgers)
             else:
-                behind = is_behind(tx, index.db, self.layout.ledgers, self.info.ledger_folder)
+                folder = self.info.ledger_folder
+                behind = is_behind(tx, index.db, self.layout.ledgers, folder, but_for_own=but_for_own)
         if not behind:
             return False
         if self.read_only:
             self._rebuild_aside("the ledgers are newer than the index")
             return True
-        with try_hold(self.layout.lock) as held:
-            if not held:
-                return False
-            try:
-                self._act_locked(lambda change: None, None, None, durable=True)
-            except DiskFull:
-                return False  # what the index has can be looked at all the same
-        return True
+        for _ in range(tries):
+            with try_hold(self.layout.lock) as held:
+                if held:
+                    try:
+                        self._act_locked(lambda change: None, None, None, durable=True)
+                    except DiskFull:
+                        return False  # what the index has can be looked at all the same
+                    return True
+            time.sleep(_TRY_AGAIN_S)
+        return False
 
     def _readable(self) -> Index:
         if self._index is not None and (self._temporary is not None or self._index.is_current()):
@@ -248,60 +262,33 @@ class Store:
     # -- changing
 
     def sync_ledger(self) -> None:
-        """Make durable what actions that were not `durable` stated."""
-        self._await_syncing()
-        if self._unsynced:
-            self._sync(*self._take_unsynced())
-
-    def sync_ledger_aside(self) -> None:
-        """The same in a thread, where nobody waits for it; does nothing while the last one is still at it.
-
-        Raises:
-            StoreError, DiskFull: the last one failed. What it did not do is for the next call.
-        """
-        if self._syncing is not None and self._syncing.is_alive():
-            return
-        self._await_syncing()
-        if self._unsynced:
-            import threading  # not for commands, which wait anyhow
-
-            paths = self._take_unsynced()
-            self._syncing = threading.Thread(target=self._sync_aside, args=paths, name="lyts-sync")
-            self._syncing.start()
-
-    def _take_unsynced(self) -> tuple[set[str], set[str]]:
-        taken = self._sync_first, self._unsynced
-        self._sync_first, self._unsynced = set(), set()
-        return taken
-
-    def _sync(self, first: set[str], paths: set[str]) -> None:
-        try:
-            sync_paths(path for path in (*first, *paths) if os.path.exists(path))
-        except OSError as exc:
-            self._sync_first |= first
-            self._unsynced |= paths
-            raise translated(exc, self.layout.ledgers) from exc
-
-    def _sync_aside(self, first: set[str], paths: set[str]) -> None:
-        try:
-            sync_paths(path for path in (*first, *paths) if os.path.exists(path))
-        except OSError as exc:
-            self._sync_failed = exc, first, paths
-
-    def _await_syncing(self) -> None:
-        thread, self._syncing = self._syncing, None
-        if thread is not None:
-            thread.join()
-        failed, self._sync_failed = self._sync_failed, None
-        if failed is not None:
-            exc, first, paths = failed
-            self._sync_first |= first
-            self._unsynced |= paths
-            raise translated(exc, self.layout.ledgers) from exc
+        """Make durable what actions that were not `durable` stated. From any thread; whoever comes second waits."""
+        with self._syncing:
+            with self._noting:
+                first, self._sync_first = self._sync_first, set()
+                paths, self._unsynced = self._unsynced, set()
+            try:
+                sync_paths(path for path in (*first, *paths) if os.path.exists(path))
+            except OSError as exc:
+                with self._noting:
+                    self._sync_first |= first
+                    self._unsynced |= paths
+                raise translated(exc, self.layout.ledgers) from exc
 
     def sync_first(self, paths: Iterable[str]) -> None:
         """Files and folders to be durable before the facts stated from now on are."""
-        self._sync_first.update(paths)
+        with self._noting:
+            self._sync_first.update(paths)
+
+    @property
+    def has_unsynced(self) -> bool:
+        """Whether `sync_ledger` has something to do."""
+        return bool(self._unsynced)
+
+    def note_unsynced(self, paths: Iterable[str]) -> None:
+        """Ledger segments were appended to without fsync; the next `sync_ledger` sees to it."""
+        with self._noting:
+            self._unsynced.update(paths)
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the store's lock, for work on ledger files themselves; not inside `act`."""
@@ -352,21 +339,21 @@ class Store:
         from tagfs.action import attempt
         from tagfs.cycles import no_cycle_search
 
-        self._refuse_if_migrated()
+        self.refuse_if_migrated()
         for tries in range(40):
-            index = self._writable()
+            index = self.writable_index()
             try:
-                with no_cycle_search():
+                with index.writing, no_cycle_search():
                     result = attempt(
-                        index, self._place(index), state_facts, action, undoes, None if durable else self._unsynced
+                        index, self._place(index), state_facts, action, undoes, None if durable else self.note_unsynced
                     )
                 self._looked_through = index.inode
                 return result
             except lmdb.MapFullError:
                 self._map_size = max(self._map_size, index.env.info()["map_size"]) * 2
-                index.set_map_size(self._map_size)
+                index.resize(self._map_size)
             except lmdb.MapResizedError:
-                index.set_map_size(0)
+                index.resize(0)
             except lmdb.Error as exc:
                 error = translated(exc, self.layout.index)
                 if not isinstance(error, IndexCorrupt) or tries:
@@ -374,8 +361,8 @@ class Store:
                 self._rebuild_locked(str(error))
         raise StoreError(f"the index in {self.layout.index} cannot grow any further")
 
-    def _writable(self) -> Index:
-        """The index, for writing; the lock is held."""
+    def writable_index(self) -> Index:
+        """The index, opened anew where that is needed, and marked as written to; the lock is held."""
         index = self._readable_locked()
         self._dirty.mark(self.machine.boot_id())
         return index

@@ -99,7 +99,7 @@ def _folders(root: str, machine: Machine) -> Iterator[Remark]:
             f"to keep it to yourself: chmod 700 {layout.root}",
         )
     left = (
-        [name for name in os.listdir(layout.scratch) if name not in ("reserve", "CACHEDIR.TAG")]
+        [name for name in os.listdir(layout.scratch) if not _belongs_in_scratch(name)]
         if os.path.isdir(layout.scratch)
         else []
     )
@@ -110,6 +110,15 @@ def _folders(root: str, machine: Machine) -> Iterator[Remark]:
             f"{len(left)} half-written files are left in {layout.scratch} from something that was interrupted",
             "they are copies of files you were adding; once those are in the library you can delete them",
         )
+
+
+def _belongs_in_scratch(name: str) -> bool:
+    """What the mount has there are files of the person and notes about them; the next mount takes them up."""
+    return (
+        name in ("reserve", "CACHEDIR.TAG", "mounts.lock")
+        or name.startswith("newborns-")
+        or name.endswith((".new", ".written"))
+    )
 
 
 def _index(root: str, machine: Machine) -> Iterator[Remark]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from _thread import allocate_lock
+from _thread import RLock, allocate_lock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,6 +45,8 @@ class Index:
         self.env = env
         self.db = dbs
         self.inode = inode
+        self.writing = RLock()
+        """Held by a thread that writes; the map is resized and the index closed only under it."""
         self.term_numbers: dict[bytes, int] = {}
         """Term numbers by `termkey`, as committed; they never change while the index lives."""
         self.hot_names: dict[bytes, tuple[int, Any, Any]] = {}
@@ -64,15 +66,15 @@ class Index:
         except FileNotFoundError:
             return False
 
+    def resize(self, size_bytes: int) -> None:
+        """Another size for the map, 0 for the one that another process gave it. Nobody may be reading."""
+        with self.writing, self.in_use:
+            self.env.set_mapsize(size_bytes)
+
     def close(self) -> None:
-        with self.in_use:
+        with self.writing, self.in_use:
             self.closed = True
             self.env.close()
-
-    def set_map_size(self, size_bytes: int) -> None:
-        """Map so much of the file; 0 for what another process made of it. Not within a transaction."""
-        with self.in_use:
-            self.env.set_mapsize(size_bytes)
 
 
 def open_index(
@@ -215,7 +217,7 @@ def reading(index: Index) -> Iterator[Any]:
     try:
         tx = index.env.begin()
     except lmdb.MapResizedError:
-        index.set_map_size(0)  # another process grew the map
+        index.resize(0)  # another process grew the map; 0 takes its size over
         tx = index.env.begin()
     except lmdb.Error as exc:
         raise translated(exc, index.path) from exc

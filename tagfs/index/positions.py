@@ -102,11 +102,16 @@ def look(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str, *, thorough
     return looked
 
 
-def is_behind(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str) -> bool:
-    """Whether the ledgers have what the index has not, or our own lost what it has, as far as a quick look tells."""
+def is_behind(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str, *, but_for_own: bool = False) -> bool:
+    """Whether the ledgers have what the index has not, or our own lost what it has, as far as a quick look tells.
+
+    Args:
+        but_for_own: what was added to our own is none of it; somebody else sees to that.
+    """
     looked = look(tx, db, ledgers, own_folder, thorough=False, wall_ms=0)
-    return bool(looked.changed) or any(
-        read.lines and name.startswith(own_folder + "/") for name, read in looked.missing
+    own = own_folder + "/"
+    return any(not but_for_own or not file.name.startswith(own) for file in looked.changed) or any(
+        read.lines and name.startswith(own) for name, read in looked.missing
     )
 
 

@@ -446,9 +446,10 @@ class View(Rows):
         if sys.byteorder == "little":
             ordinals.byteswap()
         holders = BitMap(ordinals)
-        if len(self.index.hot_names) >= HOT_NAMES_KEPT:
-            self.index.hot_names.clear()
-        self.index.hot_names[check] = (now, ordinals, holders)
+        if self._keeps:
+            if len(self.index.hot_names) >= HOT_NAMES_KEPT:
+                self.index.hot_names.clear()
+            self.index.hot_names[check] = (now, ordinals, holders)
         return ordinals, holders
 
     # -- content

@@ -10,14 +10,17 @@ Trio thread only, as all of `Changes`.
 from __future__ import annotations
 
 import errno
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pyfuse3
 
+from tagfs.births import Births, Line, Stating
 from tagfs.bucket import Clock
 from tagfs.change import Change
+from tagfs.errors import StoreError
 from tagfs.index.blocks import LISTED
 from tagfs.index.read import View
 from tagfs.merge import FileState
@@ -26,6 +29,7 @@ from tagfs.mount.contents import Contents
 from tagfs.mount.desktop import Desktop
 from tagfs.mount.directories import Directories, Known, ViewFiles
 from tagfs.mount.following import Following
+from tagfs.mount.gathering import Gathering
 from tagfs.mount.handles import Handle, Handles
 from tagfs.mount.live import Live
 from tagfs.mount.looks import Looks
@@ -35,8 +39,10 @@ from tagfs.mount.upkeep import Upkeep
 from tagfs.store import Store
 from tagfs.views import effects, saving, tree
 from tagfs.views.brake import Brake
-from tagfs.views.directory import Directory, Kind
+from tagfs.views.directory import HOLDS_FILES, Directory, Kind
 from tagfs.views.matrix import Effect, Refusal
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Statements = dict[str, Any]
@@ -63,7 +69,9 @@ class Acting:
         self._read_only = read_only
         self.looks = Looks(store)
         self.directories = Directories(root, pyfuse3.ROOT_INODE)
-        self.nursery = Nursery(store.layout.scratch)
+        self.nursery = Nursery(store.layout.scratch, store.machine.random_bytes(4).hex())
+        self.gathering = Gathering(Births(store), self._let_go, store.sync_ledger)
+        self.looks.on_new = self.gathering.look
         self.directories.on_new = self._occupy
         self.contents = Contents(store, self.looks.view())
         self.live = Live(self.directories, self.looks.view().tx.id())
@@ -80,6 +88,8 @@ class Acting:
         self._processes: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._ticks = 0
         self._upkeep = Upkeep(store.layout)
+        self._oldest: tuple[str | None, int] = None, 0
+        """The birth that waits longest for the index, and the tick at which that was first seen."""
         self._unstated: dict[str, str] = {}
         """GUID -> path of files whose bytes could not be stated when they were closed: a full disk."""
         self.changed_ns = 0
@@ -90,6 +100,65 @@ class Acting:
         """The names of newborns in a directory are taken, also where it was forgotten meanwhile, or the mount ended."""
         for newborn in self.nursery.shown_in(known.directory.path):
             known.sticky.occupy(newborn.name)
+
+    def _let_go(self, view: View, born: list[Newborn]) -> None:
+        """The index knows files that were born: from here on they are shown as ones of the library."""
+        known: Known | None = None
+        files: ViewFiles | None = None
+        directory = ""
+        for newborn in born:
+            self.nursery.drop(newborn)
+            if files is None or newborn.directory != directory:
+                directory = newborn.directory
+                known = self.directories.with_path(directory)
+                if known is None or known.directory.kind not in HOLDS_FILES:
+                    known = None
+                    continue
+                files = self._files(view, known)
+            if known is None:
+                continue
+            ordinal = view.ordinal(newborn.guid)
+            if ordinal is None:
+                known.sticky.vacate(newborn.name, files)
+            else:
+                known.sticky.takes_over(newborn.name, ordinal, files)
+
+    def catch_up(self) -> None:
+        """Let the index know every file that was born. Raises `DiskFull`, `StoreError`."""
+        if not self.gathering:
+            return
+        self.looks.drop()
+        if self.gathering.take_in():
+            self.looks.view()
+        if self.gathering:
+            self.looks.drop()
+            self._store.act(lambda change: None, durable=False)
+            self.looks.view()
+
+    def view_for(self, directory: Directory, name: bytes | None) -> View:
+        """A view that knows what a name could lead to in a directory, or what it lists (None), the nursery aside."""
+        view = self.looks.view()
+        if not self.gathering:
+            return view
+        if name is None:
+            matters = self.gathering.concerns_listing(directory)
+        else:
+            matters = self.gathering.concerns(directory, name) and self.nursery.find(directory.path, name) is None
+        if matters:
+            try:
+                self.catch_up()
+            except StoreError as exc:
+                log.debug("files that were just born are shown where they were made only: %s", exc)
+            view = self.looks.view()
+        return view
+
+    def newborn(self, inode: int) -> Newborn | None:
+        """The file with an inode, if it is not born yet. The index knows it if it is."""
+        found = self.nursery.by_inode.get(inode)
+        if found is not None and found.line is not None:
+            self.catch_up()
+            return None
+        return found
 
     def _is_called_otherwise(self, ordinal: int, old: str, new: str) -> None:
         """A file was renamed: wherever it is shown, its old name leads to nobody."""
@@ -130,8 +199,10 @@ class Acting:
     def _found(self, known: Known, name: bytes) -> Newborn | int | None:
         """What stands under a name: a newborn, the ordinal of a file, or None."""
         newborn = self.nursery.find(known.directory.path, name)
-        if newborn is not None:
+        if newborn is not None and newborn.line is None:
             return newborn
+        if newborn is not None or self.gathering.concerns(known.directory, name):
+            self.catch_up()
         view = self.looks.view()
         if known.directory.kind is Kind.IDS:
             return tree.file_by_id(view, name.decode("utf-8", "replace"))
@@ -194,6 +265,19 @@ class Acting:
             self.live.did(self._store.open_index().env.info()["last_txnid"])
             self.changed_ns = self._clock().now_ms * 1_000_000
         return result
+
+    def _state_birth(self, pid: int, decide: Callable[[Stating], None]) -> Line | None:
+        """The same for a birth, with the index following later. None where `_act` has to do it."""
+        tgid, now = self._process(pid), self._now()
+        stated = self.gathering.births.state(self._groups.action(tgid, now), decide)
+        if stated is None:
+            return None
+        self._groups.done(tgid, stated.action, now)
+        self.changed_ns = self._clock().now_ms * 1_000_000
+        if self.gathering.followed:
+            self.gathering.followed = False
+            self.looks.drop()  # or a view would stay for as long as files are made
+        return stated.line
 
     def _about(
         self,

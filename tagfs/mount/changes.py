@@ -16,7 +16,7 @@ from typing import ParamSpec
 import pyfuse3
 
 from tagfs.change import Change
-from tagfs.errors import LytsError
+from tagfs.errors import LytsError, StoreError
 from tagfs.guid import Guid, new_guid
 from tagfs.merge import FileState
 from tagfs.mount.acting import Statements
@@ -35,6 +35,7 @@ P = ParamSpec("P")
 TAGS_BY_MAKER_NS = 60 * 10**9
 """So long `user.xdg.tags` set by the process that made a file adds to the tags of the path."""
 SYNC_TICKS = 3
+STUCK_TICKS = 8
 ANEW_TICKS = 40
 AGE_TICKS = 240
 
@@ -48,6 +49,14 @@ class Changes(Renaming):
         """What a crash left: newborns in scratch, and files that were being written. Not while another mount runs."""
         if self._read_only or not self.nursery.am_alone():
             return
+        try:
+            # What was born when the mount ended may be in the ledger only, and must not be born twice.
+            self._store.act(lambda change: None, durable=False)
+        except StoreError as exc:
+            log.error("what stands in scratch is left to the next mount: %s", exc)
+            self.nursery.share()
+            return
+        self.looks.drop()
         self.nursery.sweep()
         for newborn in self.nursery.gather():
             if is_for_notes(newborn.directory):
@@ -106,7 +115,7 @@ class Changes(Renaming):
 
     def chmod(self, inode: int, mode: int, pid: int) -> None:
         """Permissions are kept in the face; those of the bytes stay private."""
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             newborn.mode, newborn.mode_was_set = mode & 0o7777, True
             if not newborn.removed:
@@ -116,7 +125,7 @@ class Changes(Renaming):
 
     def utimens(self, inode: int, mtime_ns: int, pid: int) -> None:
         """The time is kept in the face, and beside the bytes."""
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             os.utime(self._open_path(newborn), ns=(mtime_ns, mtime_ns))
             return
@@ -129,8 +138,8 @@ class Changes(Renaming):
 
     def get_xattr(self, inode: int, name: str) -> bytes:
         """An extended attribute of a file."""
+        newborn = self.newborn(inode)
         view = self.looks.view()
-        newborn = self.nursery.by_inode.get(inode)
         if newborn is not None:
             if name == attributes.ID:
                 return newborn.guid.encode()
@@ -142,7 +151,7 @@ class Changes(Renaming):
 
     def list_xattrs(self, inode: int) -> list[str]:
         """The names of the extended attributes of a file."""
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             # Not the tags of the path: what is listed and not in its source, rsync -X takes away.
             return sorted(newborn.xattrs)
@@ -165,7 +174,7 @@ class Changes(Renaming):
         """Set an extended attribute, or remove it."""
         if self._read_only:
             fail(errno.EROFS)
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             self._set_newborn_xattr(newborn, name, value)
             return
@@ -192,11 +201,11 @@ class Changes(Renaming):
         self.following.forget_removed()
         try:
             if not self._read_only:
-                self._store.catch_up_if_behind()
+                self._take_in_what_others_stated()
             self.looks.drop()
             self.live.look(self.looks.view(), self._clock())
-            if self._ticks % SYNC_TICKS == 0:
-                self._store.sync_ledger_aside()
+            if self._ticks % SYNC_TICKS == 0 and self._store.has_unsynced:
+                self.gathering.sync_soon()
         except Exception as exc:  # it must not end the mount; the next tick tries again
             log.error("a look at what changed failed: %s", exc, exc_info=exc)
         if self._ticks % ANEW_TICKS == 0:
@@ -207,6 +216,20 @@ class Changes(Renaming):
             with self.turn.if_free() as free:
                 if free:
                     self._age()
+
+    def _take_in_what_others_stated(self) -> None:
+        """Take in what other nodes stated. The births of this mount come from the thread, unless it failed."""
+        self.looks.drop()
+        oldest = self.gathering.oldest
+        if oldest != self._oldest[0]:
+            self._oldest = oldest, self._ticks
+        elif oldest is not None and self._ticks - self._oldest[1] >= STUCK_TICKS:
+            self.gathering.failed = True
+        thread_does_ours = bool(self.gathering) and not self.gathering.failed
+        self._store.catch_up_if_behind(tries=1, but_for_own=thread_does_ours)
+        self.looks.view()
+        if not self.gathering:
+            self.gathering.failed = False
 
     def _state_what_was_not(self) -> None:
         """What could not be stated when it was closed: there may be room again."""
@@ -243,6 +266,9 @@ class Changes(Renaming):
         """State what is still open, and make everything durable."""
         for number in self.handles.numbers():
             self.release(number)
+        self._try(self.catch_up)
+        self.gathering.end()
+        self.nursery.notes.end(any_left=any(True for _ in self.nursery))
         self._upkeep.finish()
         self.following.finish()
         self.looks.drop()

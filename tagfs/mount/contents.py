@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Mapping
 
+from tagfs.births import Stating
 from tagfs.bytes import hash_file, remove, take, try_link
 from tagfs.change import Change
 from tagfs.errors import StoreError
@@ -22,7 +23,7 @@ from tagfs.index.read import View
 from tagfs.keep import keeping, make_way
 from tagfs.layout import make_folder
 from tagfs.merge import FileState
-from tagfs.mount.newborn import NEWBORN_ATTRIBUTE, ORDINARY_MODE, Newborn
+from tagfs.mount.newborn import ORDINARY_MODE, Newborn
 from tagfs.place import Places, kept_versions_folder, places
 from tagfs.slug import data_path
 from tagfs.store import Store
@@ -41,6 +42,7 @@ class Contents:
         self._own = frozenset({store.node})
         self._label = self._places.own_label()
         self._own_data = store.layout.data(self._label, "")
+        self._data_begins = len(store.layout.data(self._label, ""))
 
     def state(self, view: View, ordinal: int) -> FileState:
         """The merge state of a file, in the view's transaction."""
@@ -95,9 +97,9 @@ class Contents:
 
     def is_born(self, newborn: Newborn, place: str) -> None:
         """The birth is stated: what stands in scratch is not needed any more."""
-        remove(newborn.path)
-        _forget_newborn(place)
-        newborn.path = place
+        if newborn.path != place:
+            remove(newborn.path)
+            newborn.path = place
 
     def not_born(self, newborn: Newborn, place: str) -> None:
         """The birth could not be stated: it stays a newborn."""
@@ -105,13 +107,12 @@ class Contents:
             remove(place)
         else:
             os.rename(place, newborn.path)
-            newborn.remember()
 
-    def birth(self, change: Change, newborn: Newborn, name: str, digest: str, place: str) -> None:
+    def birth(self, change: Change | Stating, newborn: Newborn, name: str, digest: str, place: str) -> None:
         """State the birth of a file whose bytes are in place, with what was set before."""
         change.about_file(
             newborn.guid,
-            made=Made(name=name, data=data_path(newborn.guid, name)),
+            made=Made(name=name, data=place[self._data_begins :]),
             content=content_of(digest, os.stat(place)),
             tag=list(newborn.tags) or None,
             holds=newborn.placed.holds if newborn.placed is not None else {change.node: True},
@@ -119,7 +120,9 @@ class Contents:
         )
         if newborn.mode != ORDINARY_MODE:
             change.about_file(newborn.guid, mode=newborn.mode)
-        self.state_xattrs(change, newborn.guid, newborn.xattrs)
+        if newborn.xattrs:
+            assert isinstance(change, Change)  # what they mean takes a look at the index
+            self.state_xattrs(change, newborn.guid, newborn.xattrs)
 
     def state_xattrs(self, change: Change, guid: str, xattrs: Mapping[str, bytes]) -> None:
         """State extended attributes that were set on a newborn; tags add to those of the path."""
@@ -179,7 +182,6 @@ class Contents:
         with keeping(self._store.layout):
             self._keep_version(guid, path, digest, not in_use)
             os.replace(new, path)
-        _forget_newborn(path)
 
     def own_copy(self, guid: str, path: str) -> bool:
         """Before bytes are written to: where another name leads to them too (a version), make them ours alone.
@@ -196,13 +198,6 @@ class Contents:
             os.setxattr(draft, name, value)
         os.rename(draft, path)
         return True
-
-
-def _forget_newborn(path: str) -> None:
-    try:
-        os.removexattr(path, NEWBORN_ATTRIBUTE)
-    except OSError:
-        pass  # there was none, or the file system has none
 
 
 def content_of(digest: str, found: os.stat_result, was: str | None = None) -> Content:

@@ -29,6 +29,7 @@ import pyfuse3
 from pyroaring import BitMap
 
 from tagfs.bucket import Clock
+from tagfs.index.blocks import PLAIN
 from tagfs.index.read import View
 from tagfs.mount.announce import A_LOOK, EACH, Announcer, News, in_turn
 from tagfs.mount.directories import NONE, Directories, Known
@@ -150,7 +151,9 @@ class Live:
         self._ours.clear()
         self._news += self._announced(view, news)
         for ordinal in changed:
-            self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
+            row = view.row(ordinal)
+            if row is None or not row.flags & PLAIN:  # nothing happened to it since its birth
+                self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
 
     def _look_at(
         self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]], spelled: _Spelled

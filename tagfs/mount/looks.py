@@ -42,6 +42,8 @@ class Looks:
         self._is_sure = False
         """Whether the path was looked at lately: asking at each look costs as much as a small answer."""
         sys.setswitchinterval(SWITCH_S)
+        self.on_new: Callable[[View], None] = lambda view: None
+        """Called with each new view before anybody else has it."""
 
     def view(self) -> View:
         """A view that is at most one burst of requests old."""
@@ -57,11 +59,12 @@ class Looks:
             try:
                 self._tx = index.env.begin()
             except lmdb.MapResizedError:
-                index.set_map_size(0)
+                index.resize(0)
                 self._tx = index.env.begin()
             except lmdb.Error as exc:
                 raise translated(exc, index.path) from exc
             self._view = View(index, self._tx)
+            self.on_new(self._view)
         return self._view
 
     def drop(self) -> None:

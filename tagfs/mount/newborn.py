@@ -5,8 +5,11 @@ only then is it born, with its bytes, in one line of the ledger. One with a temp
 name (`doc~`, `.doc.swp`, `sedXXXXXX`) stays in scratch: listed where it was made, kept
 over a crash, never deleted by us, and an ordinary file once it has stood for an hour.
 
-What is not in its bytes (name, directory, tags, whose backup it is) stands in an extended
-attribute of the scratch file, so that a crash loses none of it.
+What is not in its bytes (name, directory, tags) is noted beside them (`notes`), so that a
+crash loses none of it.
+
+One that was just born stays here until the index knows it (`gathering`): it has a line in
+the ledger and its bytes are in place, and it is shown from here, not from the index.
 """
 
 from __future__ import annotations
@@ -14,21 +17,21 @@ from __future__ import annotations
 import base64
 import fcntl
 import json
-import logging
 import os
 from collections.abc import Iterator
 
+from tagfs.births import Line
 from tagfs.guid import Guid, bytes_of_guid, is_guid
 from tagfs.mount.answer import fail
+from tagfs.mount.notes import Notes, Record
 from tagfs.views.effects import Placed
 from tagfs.views.names import long_name, shown_form
 from tagfs.views.temporary import is_temporary
 
-log = logging.getLogger(__name__)
-
 FILE_BIT = 1 << 60
 ORDINARY_MODE = 0o644
-NEWBORN_ATTRIBUTE = "user.lyts.newborn"
+_OLD_ATTRIBUTE = "user.lyts.newborn"
+"""Where the note stood in the first version."""
 _SUFFIX = ".new"
 _WRITTEN = ".written"
 _MOUNTS = "mounts.lock"
@@ -43,9 +46,17 @@ class Newborn:
     """A file in scratch, shown in one directory under one name."""
 
     def __init__(
-        self, guid: Guid, path: str, directory: str, name: bytes, tags: list[str], mode: int = ORDINARY_MODE
+        self,
+        guid: Guid,
+        path: str,
+        directory: str,
+        name: bytes,
+        tags: list[str],
+        notes: Notes,
+        mode: int = ORDINARY_MODE,
     ) -> None:
         self.guid = guid
+        self._notes = notes
         self.path = path
         self.directory = directory
         """The path of the directory it is shown in, as spelled."""
@@ -65,6 +76,8 @@ class Newborn:
         self.inode = inode_of_guid(guid)
         self.handles = 0
         self.removed = False
+        self.line: Line | None = None
+        """Where its birth is stated, while the index has not read that."""
 
     @property
     def is_temporary(self) -> bool:
@@ -76,23 +89,25 @@ class Newborn:
 
     def remember(self) -> None:
         """Write down what is not in the bytes."""
+        self._notes.write(self.guid, self.record())
+
+    def record(self) -> Record:
+        """What is not in the bytes."""
         record: dict[str, object] = {"name": self.name.hex(), "directory": self.directory, "tags": self.tags}
         if self.mode != ORDINARY_MODE:
             record["mode"] = self.mode
         if self.xattrs:
             record["xattrs"] = {name: base64.b64encode(value).decode() for name, value in self.xattrs.items()}
-        try:
-            os.setxattr(self.path, NEWBORN_ATTRIBUTE, json.dumps(record).encode())
-        except OSError as exc:
-            # Without it a crash leaves the bytes under their GUID alone, which is no loss of bytes.
-            log.debug("no room for extended attributes in scratch: %s", exc)
+        return record
 
 
 class Nursery:
     """All newborns, by inode and by where they are shown."""
 
-    def __init__(self, scratch: str) -> None:
+    def __init__(self, scratch: str, mark: str) -> None:
+        """`mark` tells the mounts of one store apart."""
         self.scratch = scratch
+        self.notes = Notes(scratch, mark)
         self.by_inode: dict[int, Newborn] = {}
         self._shown: dict[tuple[str, bytes], Newborn] = {}
         self._lock: int | None = None
@@ -102,7 +117,7 @@ class Nursery:
 
     def new(self, guid: Guid, directory: str, name: bytes, tags: list[str], mode: int = ORDINARY_MODE) -> Newborn:
         """A newborn that is not shown yet, and has no bytes."""
-        return Newborn(guid, self.path_for(guid), directory, name, tags, mode)
+        return Newborn(guid, self.path_for(guid), directory, name, tags, self.notes, mode)
 
     def add(self, newborn: Newborn) -> None:
         """Show a newborn."""
@@ -112,6 +127,8 @@ class Nursery:
         self.by_inode[newborn.inode] = newborn
         self._shown[key] = newborn
         newborn.remember()
+        if self.notes.is_full:
+            self.notes.write_anew([(one.guid, one.record()) for one in self])
 
     def find(self, directory: str, name: bytes) -> Newborn | None:
         """The newborn that is shown so."""
@@ -119,16 +136,22 @@ class Nursery:
 
     def move(self, newborn: Newborn, directory: str, name: bytes, tags: list[str]) -> None:
         """Show it elsewhere."""
-        self._shown.pop((newborn.directory, shown_form(newborn.name)), None)
+        self._hide(newborn)
         newborn.directory, newborn.name, newborn.tags = directory, name, tags
         self._shown[directory, shown_form(name)] = newborn
         newborn.remember()
 
     def drop(self, newborn: Newborn) -> None:
         """It is shown no more (born, removed, taken for its bytes). Open handles of a removed one keep it known."""
-        self._shown.pop((newborn.directory, shown_form(newborn.name)), None)
+        self._hide(newborn)
         if not newborn.removed or not newborn.handles:
             self.by_inode.pop(newborn.inode, None)
+
+    def _hide(self, newborn: Newborn) -> None:
+        """Another may have its name by now, where it was removed while it was open."""
+        key = newborn.directory, shown_form(newborn.name)
+        if self._shown.get(key) is newborn:
+            del self._shown[key]
 
     def remove(self, newborn: Newborn) -> None:
         """A program removed it, or put something else in its place."""
@@ -144,7 +167,8 @@ class Nursery:
         return (newborn for (where, _), newborn in list(self._shown.items()) if where == directory)
 
     def __iter__(self) -> Iterator[Newborn]:
-        return iter([newborn for newborn in self.by_inode.values() if not newborn.removed])
+        """Those that are not born yet."""
+        return iter([one for one in self.by_inode.values() if not one.removed and one.line is None])
 
     def am_alone(self) -> bool:
         """Whether no other mount of this store is running. Held for the life of the process."""
@@ -173,15 +197,37 @@ class Nursery:
     def gather(self) -> list[Newborn]:
         """After a start: the newborns that a crash left in scratch."""
         found: dict[tuple[str, bytes], Newborn] = {}
+        noted = self.notes.take_over()
         for entry in os.scandir(self.scratch):
             guid = entry.name.removesuffix(_SUFFIX)
             if not entry.name.endswith(_SUFFIX) or not is_guid(guid) or not entry.is_file(follow_symlinks=False):
                 continue
-            newborn = _read_newborn(Guid(guid), entry.path)
+            newborn = self._read(Guid(guid), entry.path, noted.get(guid))
             if (newborn.directory, shown_form(newborn.name)) in found:
                 newborn.name = long_name(newborn.name, guid)
             found[newborn.directory, shown_form(newborn.name)] = newborn
+        for newborn in found.values():
+            newborn.remember()
+            try:
+                os.removexattr(newborn.path, _OLD_ATTRIBUTE)
+            except OSError:
+                pass  # there was none, or the file system has none
+        self.notes.sync()
+        self.notes.remove_others()
         return list(found.values())
+
+    def _read(self, guid: Guid, path: str, record: Record | None) -> Newborn:
+        try:
+            if record is None:
+                record = json.loads(os.getxattr(path, _OLD_ATTRIBUTE))
+            name, directory = bytes.fromhex(record["name"]), str(record["directory"])
+            newborn = self.new(guid, directory, name, [str(tag) for tag in record["tags"]])
+            newborn.mode = int(record.get("mode", ORDINARY_MODE)) & 0o7777
+            newborn.xattrs = {str(key): base64.b64decode(value) for key, value in record.get("xattrs", {}).items()}
+            name.decode()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            newborn = self.new(guid, "untagged", f"recovered {guid[:8]}".encode(), [])
+        return newborn
 
     # -- files of the library whose bytes are in flux
 
@@ -214,16 +260,3 @@ class Nursery:
                 with open(os.path.join(self.scratch, name), "rb") as file:
                     found.append((Guid(guid), os.fsdecode(file.read())))
         return found
-
-
-def _read_newborn(guid: Guid, path: str) -> Newborn:
-    try:
-        record = json.loads(os.getxattr(path, NEWBORN_ATTRIBUTE))
-        name, directory = bytes.fromhex(record["name"]), str(record["directory"])
-        newborn = Newborn(guid, path, directory, name, [str(tag) for tag in record["tags"]])
-        newborn.mode = int(record.get("mode", ORDINARY_MODE)) & 0o7777
-        newborn.xattrs = {str(key): base64.b64decode(value) for key, value in record.get("xattrs", {}).items()}
-        name.decode()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        newborn = Newborn(guid, path, "untagged", f"recovered {guid[:8]}".encode(), [])
-    return newborn

@@ -287,7 +287,7 @@ class Mount(Operations):
             # Met by a program, it may be open: the kernel must not think that it is gone.
             if hidden is not None and not known.sticky.holds(hidden):
                 fail(errno.ENOENT)
-        view = self._looks.view()
+        view = self.changes.view_for(known.directory, name)
         newborn = self._nursery.find(known.directory.path, name)
         if newborn is not None:
             return self._newborn_entry(newborn)
@@ -373,8 +373,9 @@ class Mount(Operations):
         return await self.getattr(inode, ctx)
 
     async def _in_turn(self, inode: int, do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do something about a file in our turn. About a newborn nothing is stated, so it need not wait."""
-        if inode in self._nursery.by_inode:
+        """Do something about a file in our turn. About one that is not stated yet nothing is, so it need not wait."""
+        newborn = self._nursery.by_inode.get(inode)
+        if newborn is not None and newborn.line is None:
             return do(*args, **kwargs)
         return await self._turn.take(do, *args, **kwargs)
 
@@ -393,10 +394,11 @@ class Mount(Operations):
         clock = self._clock()
         directory = known.directory
         if directory.kind in BELOW_TAGS:
+            self.changes.view_for(directory, None)
             below = await self._looks.apart(lambda view: listing.subdirectories(view, directory, clock))
         else:
             below = listing.subdirectories(self._looks.view(), directory, clock)
-        view = self._looks.view()
+        view = self.changes.view_for(directory, None)
         names: list[tuple[bytes, int]] = [(name.encode("utf-8", "surrogateescape"), 0) for name in below]
         for name, data in static_files(directory).items():
             names.append((name.encode(), self._static_entry(known, name, data).st_ino))

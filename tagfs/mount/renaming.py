@@ -446,7 +446,7 @@ class Renaming(Writing):
 
     def link(self, inode: int, known: Known, name: bytes, operation: Operation, pid: int) -> None:
         """`ln`: one more tag."""
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             fail(errno.EPERM)
         view = self.looks.view()

@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from typing import NamedTuple
 
+from tagfs.births import Line
 from tagfs.bytes import hash_file, take, try_link
 from tagfs.change import Change
 from tagfs.guid import Guid, new_guid
@@ -27,7 +28,7 @@ from tagfs.mount.handles import Handle
 from tagfs.mount.loop import aside
 from tagfs.mount.newborn import Newborn, inode_of_guid
 from tagfs.views import attributes, effects, saving, tree
-from tagfs.views.directory import HOLDS_FILES, Kind
+from tagfs.views.directory import Kind
 from tagfs.views.matrix import Operation, Refusal, rule
 from tagfs.views.names import new_name, shown_form, split_extension
 from tagfs.views.temporary import database_of, origins
@@ -70,6 +71,12 @@ class Writing(Acting):
         flags_here = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC
         empties = bool(flags & os.O_TRUNC) and writable
         newborn = self.nursery.by_inode.get(inode)
+        if newborn is not None and newborn.line is not None:
+            if not writable:
+                path_here = newborn.path
+                handle = Handle(os.open(path_here, flags_here), newborn.guid, path_here, False, self._process(pid))
+                return self.handles.add(handle)
+            newborn = self.newborn(inode)
         if newborn is not None:
             handle = Handle(
                 os.open(self._open_path(newborn), flags_here), newborn.guid, newborn.path, writable, self._process(pid)
@@ -120,6 +127,8 @@ class Writing(Acting):
         if handle.behind:
             handle.dirty = True
             return
+        if handle.guid in self.gathering:
+            self.catch_up()
         newborn = handle.newborn
         if newborn is None or os.fstat(handle.fd).st_nlink > 1:
             self._saving.wrote(handle.guid)
@@ -210,6 +219,7 @@ class Writing(Acting):
 
     def _made_again(self, known: Known, name: bytes, outcome: ComingBack, pid: int) -> tuple[int, int] | None:
         """A name is made again that a file had a moment ago: it is that file's, with new bytes."""
+        self.catch_up()
         path = self._come_back(known, name, outcome, pid, empty=True)
         if path is None:
             return None
@@ -357,6 +367,8 @@ class Writing(Acting):
         a database would have all of itself hashed at each commit. After a crash the next mount states it.
         """
         await aside(os.fsync, handle.fd)
+        if handle.newborn is not None:
+            self.nursery.notes.sync()
         self._store.sync_ledger()
 
     async def settle_aside(self, handle: Handle, *, closing: bool = False) -> None:
@@ -430,6 +442,7 @@ class Writing(Acting):
     def _take_in_edit(self, handle: Handle, is_gone: bool) -> None:
         """What was written to bytes that are no longer those of the file: a concurrent edit, kept beside it."""
         guid = Guid(handle.guid)
+        self.catch_up()
         state = self._state(guid)
         if state.made is None or state.is_purged():
             return  # purged meanwhile: it was removed for good while it was open
@@ -487,25 +500,30 @@ class Writing(Acting):
         newborn.placed = self._placed(newborn)
         digest = self.following.digest(newborn.inode, newborn.path)
         place = self.contents.put_in_place(newborn, name)
+        line: Line | None = None
         try:
-            self._act(pid, lambda change: self.contents.birth(change, newborn, name, digest, place))
+            if not newborn.xattrs:  # what they mean takes a look at the index
+                line = self._state_birth(pid, lambda said: self.contents.birth(said, newborn, name, digest, place))
+            if line is None:
+                self._act(pid, lambda change: self.contents.birth(change, newborn, name, digest, place))
         except BaseException:
             self.contents.not_born(newborn, place)
             raise
-        self.contents.is_born(newborn, place)
-        self.nursery.drop(newborn)
         for handle in self.handles.of(newborn.inode):
             handle.newborn, handle.path, handle.dirty = None, place, False
-        known = self.directories.with_path(newborn.directory)
-        if known is not None and known.directory.kind in HOLDS_FILES:
-            view = self.looks.view()
-            known.sticky.takes_over(newborn.name, self._ordinal_of(view, newborn.guid), self._files(view, known))
+        if line is not None:
+            self.gathering.add(newborn, line)
+            newborn.path = place
+        else:
+            self.contents.is_born(newborn, place)
+            self._let_go(self.looks.view(), [newborn])
 
     def _placed(self, newborn: Newborn) -> effects.Placed | None:
         """Rule 6: where a backup or conflict copy is to be known and held; None of what is none."""
         names = list(origins(newborn.name))
         if not newborn.like and not names:
             return None
+        self.catch_up()
         view = self.looks.view()
         ordinal = view.ordinal(newborn.like) if newborn.like else None
         if ordinal is None:
@@ -538,7 +556,7 @@ class Writing(Acting):
             os.ftruncate(handle.fd, size)
             handle.dirty = True
             return None
-        newborn = self.nursery.by_inode.get(inode)
+        newborn = self.newborn(inode)
         if newborn is not None:
             path = self._open_path(newborn)
             if not newborn.removed and os.stat(path).st_nlink > 1:

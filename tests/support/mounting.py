@@ -45,7 +45,8 @@ logging.captureWarnings(True)
 from tagfs.bucket import Clock, utc_ms
 from tagfs.mount.session import Wishes, run
 from tagfs.store import Store
-with Store(sys.argv[1]) as store:
+options = {"map_size": int(word[4:]) for word in sys.argv[4:] if word.startswith("map=")}
+with Store(sys.argv[1], **options) as store:
     run(
         store, sys.argv[2], Wishes(read_only="read-only" in sys.argv[4:], tags_only="tags" in sys.argv[4:]),
         lambda: Clock(time.time_ns() // 1_000_000, utc_ms), lambda: print("ready", flush=True),
@@ -218,7 +219,7 @@ class Mounting:
 
     def scratch(self) -> list[str]:
         """What is left half-made in the store."""
-        return sorted(name for name in os.listdir(self.lyts.store / "scratch") if name not in NOT_SCRAPS)
+        return sorted(name for name in os.listdir(self.lyts.store / "scratch") if not _is_kept_there(name))
 
     def kept(self) -> dict[str, bytes]:
         """Every byte the store has, by the path of its file: data, kept versions and what stands in scratch."""
@@ -226,10 +227,14 @@ class Mounting:
         for place in ("sets", "keep", "scratch"):
             for folder, _, names in os.walk(self.lyts.store / place):
                 for name in names:
-                    if name not in NOT_SCRAPS:
+                    if not _is_kept_there(name):
                         path = Path(folder, name)
                         found[str(path.relative_to(self.lyts.store))] = path.read_bytes()
         return found
+
+
+def _is_kept_there(name: str) -> bool:
+    return name in NOT_SCRAPS or name.startswith("newborns-")
 
 
 def eventually(what: Any, patience_s: float = PATIENCE_S) -> None:

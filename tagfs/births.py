@@ -30,6 +30,7 @@ import errno
 import os
 import re
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -50,6 +51,7 @@ from tagfs.seen import seen_by_others, who_saw_more
 from tagfs.stamp import MAX_DRAG_MS, Clock, when_of
 from tagfs.store import Store
 
+TRANSACTIONS_KEPT = 1024
 SETTLED_MS = 20
 """A folder changed less than this ago may change again within the same tick of its clock."""
 _STAMP = re.compile(rb'"at":"([0-9TZ.\-a-f]{34})"')
@@ -114,6 +116,8 @@ class Births:
         self._left: _Left | None = None
         self._fd = -1
         self._taking_in = threading.Lock()
+        self.transactions: deque[int] = deque(maxlen=TRANSACTIONS_KEPT)
+        """Of the index, in which births were taken in; for who wants to know whose doing they were."""
 
     def close(self) -> None:
         """Give the descriptor of the ledger back."""
@@ -299,7 +303,9 @@ class Births:
             )
             tx.put(segment_key(left.name), pack_segment(now), db=index.db["segment"])
             learned = applier.numbers.learned
+            number = tx.id()
             tx.commit()
+            self.transactions.append(number)
         finally:
             tx.abort()  # nothing, where it was committed
         index.term_numbers.update(learned)

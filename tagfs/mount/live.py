@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import chain, islice
 from queue import SimpleQueue
@@ -40,6 +41,23 @@ from tagfs.views.names import DIGITS, long_name, lookup_forms, shown_form
 log = logging.getLogger(__name__)
 
 
+DOUBTS_KEPT = 1024
+DOUBT_NS = 10**9
+"""So long after a name was forgotten a request may still come that had found its inode before."""
+
+
+class _Doubt:
+    """By some name the kernel may mean an inode wrongly. `told`: so many batches told end that."""
+
+    __slots__ = ("sure", "told", "until_ns")
+
+    def __init__(self, told: int) -> None:
+        self.told = told
+        self.until_ns = 0
+        self.sure: set[int] = set()
+        """Threads that were made to look anew."""
+
+
 class Live:
     """What was last told to the kernel. Trio thread only, but for the thread that tells."""
 
@@ -52,6 +70,7 @@ class Live:
         self._told_of = 0
         self._ends = False
         self._renamed: set[tuple[int, bytes]] = set()
+        self._doubts: OrderedDict[int, _Doubt] = OrderedDict()
         self.announcer = Announcer()
         self._news: list[News] = []
         self._ours: set[int] = set()
@@ -122,6 +141,36 @@ class Live:
     def forget_bytes(self, inode: int) -> None:
         """Let the kernel read a file again."""
         self._pending.append((inode, b""))
+
+    def doubt(self, inode: int) -> None:
+        """A name leads to this inode in the kernel, and to another file here: until it is told, as asked just now."""
+        self._doubts.pop(inode, None)
+        self._doubts[inode] = _Doubt(self._handed_over + 1)
+        if len(self._doubts) > DOUBTS_KEPT:
+            self._doubts.popitem(last=False)
+
+    def is_doubtful(self, inode: int) -> bool:
+        """Whether the kernel is still to forget a name by which it means this inode, and we another file."""
+        doubt = self._doubts.get(inode)
+        return doubt is not None and self._told_of < doubt.told and self._thread.is_alive() and not self._ends
+
+    def is_to_ask_again(self, inode: int, pid: int, now_ns: int) -> bool:
+        """Whether who asks for this inode must have its names looked up anew: it may have come by an old one.
+
+        It may have done so before the name was forgotten, and ask only now. Whoever did look anew is right.
+        """
+        doubt = self._doubts.get(inode)
+        if doubt is None:
+            return False
+        if not doubt.until_ns:
+            doubt.until_ns = now_ns + DOUBT_NS
+        if now_ns > doubt.until_ns:
+            del self._doubts[inode]
+            return False
+        if pid in doubt.sure:
+            return False
+        doubt.sure.add(pid)
+        return True
 
     def look(self, view: View, clock: Clock) -> None:
         """Tell the kernel what changed since the last look."""

@@ -26,6 +26,7 @@ from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
 import pyfuse3
+import trio
 from pyfuse3 import EntryAttributes, FileInfo, Operations, readdir_reply
 
 from tagfs.bucket import Clock
@@ -53,6 +54,7 @@ R = TypeVar("R")
 
 STATIC_BIT = 1 << 62
 CACHED_S = 86_400.0
+DOUBT_S = 2.0
 PAGE_FILES = 128
 LISTED_AT_ONCE = 8 * PAGE_FILES
 """Files in one answer: the kernel has room for six times as many, and nobody else would be answered for so long."""
@@ -102,6 +104,7 @@ class Mount(Operations):
         self.changes.take_up()
         self._store = store
         self._clock = clock
+        self._monotonic_ns = monotonic_ns
         self._looks = self.changes.looks
         self._directories = self.changes.directories
         self._nursery = self.changes.nursery
@@ -363,6 +366,8 @@ class Mount(Operations):
         if refusal is not None:
             raise Refused(refusal)
         if fields.update_size:
+            if handle is None:
+                await self._be_sure(inode, ctx.pid)
             written = await self._in_turn(inode, self.changes.truncate, inode, attr.st_size, handle, ctx.pid)
             if written is not None:
                 await self.changes.state_aside(written)
@@ -521,8 +526,21 @@ class Mount(Operations):
 
     # -- bytes
 
-    @at_once
-    def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
+    async def _be_sure(self, inode: int, pid: int) -> None:
+        """Refuse what may come by a name that a save has just given to another file: it would reach the wrong bytes.
+
+        The kernel answers ESTALE by asking for every name on the way again, and tries once more.
+        """
+        live = self.changes.live
+        if live.is_doubtful(inode):
+            until = trio.current_time() + DOUBT_S
+            while live.is_doubtful(inode) and trio.current_time() < until:
+                await trio.sleep(0.001)
+        if live.is_to_ask_again(inode, pid, self._monotonic_ns()):
+            fail(errno.ESTALE)
+
+    async def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
+        await self._be_sure(inode, ctx.pid)
         data = self._statics.get(inode)
         noted = self._noted(inode)
         if noted is not None:

@@ -412,8 +412,9 @@ class Renaming(Writing):
         for guid, path in ((keeps, mine), (made, other)):
             self._state_bytes(guid, path, self._process(pid))
         # The kernel has exchanged what the two names lead to.
-        for one in (name, to_name):
+        for one, guid in ((name, keeps), (to_name, made)):
             self.live.forget_entry(known.inode, one)
+            self.live.doubt(inode_of_guid(guid))
 
     # -- tags
 

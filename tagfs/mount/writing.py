@@ -185,8 +185,12 @@ class Writing(Acting):
         guid = new_guid(self._store.machine.random_bytes(16))
         newborn = self.nursery.new(guid, known.directory.path, wanted, tags, mode & 0o7777)
         newborn.companion = self._is_companion(known, wanted)
-        fd = os.open(newborn.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self.nursery.add(newborn)
+        self.nursery.add(newborn)  # noted first: a crash leaves no bytes that nobody knows the name of
+        try:
+            fd = os.open(newborn.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            self.nursery.drop(newborn)
+            raise
         known.sticky.occupy(wanted)
         self._saving.made(guid, now)
         self._makers[guid] = (tgid, now)
@@ -269,6 +273,9 @@ class Writing(Acting):
             self.live.forget_entry(known.inode, backup.name)
             if not backup.is_temporary:
                 self._give_birth(backup, pid)
+        if backup is not None:
+            # By the backup's name the kernel still means the file that has just come back.
+            self.live.doubt(inode_of_guid(guid))
         return path
 
     def _has_name(self, view: View, known: Known, name: bytes, guid: str) -> None:

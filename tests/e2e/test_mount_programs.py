@@ -456,3 +456,32 @@ def test_grep_du_tar_and_rsync_over_the_whole_mount_end_and_count_each_file_once
     assert tags["song 3.ogg"] == b"kind=1,music"
     copied = {path.read_bytes() for path in (copy / "all").iterdir()}
     assert copied == set(held.values())
+
+
+_SAVES_AND_LOOKS = """
+import os, sys
+folder, rounds = sys.argv[1], int(sys.argv[2])
+os.chdir(folder)
+for n in range(rounds):
+    before = open("doc.txt").read()
+    os.rename("doc.txt", "doc.txt.bak")
+    with open("new.tmp1", "w") as new:
+        new.write(f"round {n}\\n")
+    os.rename("new.tmp1", "doc.txt")
+    # At once: the kernel has not forgotten yet what it knew the backup's name to lead to.
+    with open("doc.txt.bak", "r+") as backup:
+        found = backup.read()
+        assert found == before, (n, "the backup is not what was there", found, before)
+        backup.write("noted in the backup\\n")
+    assert open("doc.txt").read() == f"round {n}\\n", (n, "what was written to the backup is in the document")
+    os.unlink("doc.txt.bak")
+"""
+
+
+def test_a_backup_that_is_opened_at_once_is_the_backup(mount: Mounting) -> None:
+    (mount / "tags/work").mkdir()
+    (mount / "tags/work/doc.txt").write_bytes(b"first\n")
+    guid = mount.guid("tags/work/doc.txt")
+    mount.sh('python3 -c "$1" "$2" 40', _SAVES_AND_LOOKS, str(mount / "tags/work"))
+    assert mount.guid("tags/work/doc.txt") == guid
+    assert mount.read("tags/work/doc.txt") == b"round 39\n"

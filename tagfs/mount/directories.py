@@ -56,7 +56,10 @@ class ViewFiles:
 class Known:
     """A directory that the kernel knows."""
 
-    __slots__ = ("directory", "files_at", "inode", "lookups", "name", "parent", "query", "sticky", "terms", "_files")
+    __slots__ = (
+        *("directory", "files_at", "inode", "left", "lookups", "name", "parent", "query", "sticky", "terms"),
+        "_files",
+    )
 
     def __init__(self, inode: int, directory: Directory, parent: int, name: bytes) -> None:
         self.inode = inode
@@ -67,6 +70,8 @@ class Known:
         self.sticky = Sticky()
         self.files_at = -1
         """The transaction that `files` are true for."""
+        self.left = BitMap()
+        """Who left since the kernel was last told: whoever finds the files anew must not be the only one to know."""
         self.terms: frozenset[int] | None = None
         self.query = ""
         self._files = BitMap()
@@ -78,8 +83,10 @@ class Known:
             self.files_at = now
             return self._files
         new = tree.result(view, self.directory, clock)
-        for ordinal in self._files - new:
+        gone = self._files - new
+        for ordinal in gone:
             self.sticky.left(ordinal, view.name(ordinal).encode("utf-8", "surrogatepass"))
+        self.left |= gone
         self._files, self.files_at = new, now
         self.terms = tree.depends_on(view, self.directory)
         if self.directory.kind is Kind.SAVED_RESULT:

@@ -125,14 +125,16 @@ class Live:
             self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
 
     def _look_at(self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]]) -> None:
-        old = known.kept_files()
+        before = known.kept_files()
         for ordinal, name in old_names:
-            if ordinal in old:
-                if (ordinal, name) not in self._renamed:
-                    known.sticky.left(ordinal, name)
+            if ordinal in before and (ordinal, name) not in self._renamed:
+                known.sticky.left(ordinal, name)
+        now = known.files(view, clock)
+        left, known.left = known.left, BitMap()
+        for ordinal, name in old_names:
+            if ordinal in before or ordinal in now or ordinal in left:
                 self._forget_names(view, known, ordinal, name)
-        new = known.files(view, clock)
-        for ordinal in old - new:
+        for ordinal in left:
             self._forget_names(view, known, ordinal, view.name(ordinal).encode("utf-8", "surrogatepass"))
 
     def _forget_names(self, view: View, known: Known, ordinal: int, name: bytes) -> None:

@@ -72,6 +72,8 @@ class Renaming(Writing):
             self._about(pid, guid, lambda change, state: planned, frees_space=True)
             if planned.get("trash"):
                 self.desktop.came(guid, known.directory)
+            # To the kernel it was the last link, and `ln` of the same file elsewhere would be ENOENT.
+            self.live.forget_attributes(inode_of_guid(guid))
         known.sticky.left(found, effects.name_of(state).encode("utf-8", "surrogatepass"))
 
     def _keep_as_version(self, guid: str, path: str) -> None:
@@ -423,6 +425,11 @@ class Renaming(Writing):
         child = tree.child_directory(self.looks.view(), known.directory, text, self._clock())
         if child is None:
             fail(errno.ENOENT)
+        view = self.looks.view()
+        if child.only_tag is not None and any(
+            view.canonical(tag) == view.canonical(child.only_tag) for newborn in self.nursery for tag in newborn.tags
+        ):
+            fail(errno.ENOTEMPTY)  # in scratch, but it is shown here, and would be nowhere
         self.about_tags(
             lambda change: effects.on_rmdir(
                 change.view, known.directory, child, lambda tag: change.thing(TAG_THING, tag)
@@ -442,6 +449,10 @@ class Renaming(Writing):
         self._about(
             pid, guid, lambda change, state: effects.on_link(change.view, state, known.directory, text, operation)
         )
+        # The kernel knows the name from now on, without having asked for it: it is given out.
+        view = self.looks.view()
+        self._files(view, known)
+        self._has_name(view, known, name, guid)
 
 
 def _undo_of(planned: Statements) -> Statements:

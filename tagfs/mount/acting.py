@@ -63,6 +63,7 @@ class Acting:
         self.directories.on_new = self._occupy
         self.contents = Contents(store, self.looks.view())
         self.live = Live(self.directories, self.looks.view().tx.id())
+        self.looks.on_new = self.live.note_renames
         self.handles = Handles()
         self.desktop = Desktop(root, self.directories, clock)
         self._saving: saving.Saving[str] = saving.Saving()

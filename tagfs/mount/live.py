@@ -39,7 +39,7 @@ class Live:
 
     def __init__(self, directories: Directories, transaction: int) -> None:
         self._directories = directories
-        self._told = transaction
+        self._told = self._noted = transaction
         self._pending: list[tuple[int, bytes | None]] = []
         self._queue: SimpleQueue[tuple[int, bytes | None] | None] = SimpleQueue()
         self._handed_over = 0
@@ -88,6 +88,7 @@ class Live:
         """A file that was called `old` has another name, and every directory knows (`Sticky.left`).
 
         Told again by the `changes` table, it would be taken to give up the name it has by then.
+        To be said before the next view of the index.
         """
         self._renamed.add((ordinal, old))
 
@@ -102,6 +103,24 @@ class Live:
     def forget_bytes(self, inode: int) -> None:
         """Let the kernel read a file again."""
         self._pending.append((inode, b""))
+
+    def note_renames(self, view: View) -> None:
+        """Let directories know of renames from beneath, before anyone asks for a name in this view.
+
+        Later would be too late: a name asked for meanwhile would have gone to a namesake, and
+        of a file that was given its new name nobody could tell that it had another.
+        """
+        now = view.tx.id()
+        if now == self._noted:
+            return
+        changes = view.changes_since(self._noted)
+        self._noted = now
+        for _, _, _, names in changes or ():
+            for ordinal, name in names.items():
+                if (ordinal, name) not in self._renamed:
+                    for known in self._directories:
+                        known.sticky.left(ordinal, name)
+        self._renamed.clear()
 
     def look(self, view: View, clock: Clock) -> None:
         """Tell the kernel what changed since the last look."""
@@ -120,15 +139,11 @@ class Live:
         for known in self._directories:
             if known.directory.kind in HOLDS_FILES and known.files_at >= 0:
                 self._look_at(view, clock, known, list(old_names))
-        self._renamed.clear()
         for ordinal in changed:
             self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
 
     def _look_at(self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]]) -> None:
         before = known.kept_files()
-        for ordinal, name in old_names:
-            if ordinal in before and (ordinal, name) not in self._renamed:
-                known.sticky.left(ordinal, name)
         now = known.files(view, clock)
         left, known.left = known.left, BitMap()
         for ordinal, name in old_names:

@@ -7,6 +7,7 @@ stream, and given back before the process sleeps and after each change of its ow
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lmdb
@@ -24,6 +25,8 @@ class Looks:
         self._index: Index | None = None
         self._tx: Any = None
         self._view: View | None = None
+        self.on_new: Callable[[View], None] = lambda view: None
+        """Called with each new view, before anyone looks at it."""
 
     def view(self) -> View:
         """A view that is at most one burst of requests old."""
@@ -37,6 +40,7 @@ class Looks:
             except lmdb.Error as exc:
                 raise translated(exc, index.path) from exc
             self._view = View(index, self._tx)
+            self.on_new(self._view)
         return self._view
 
     def drop(self) -> None:

@@ -135,3 +135,30 @@ def test_a_name_whose_file_left_is_forgotten_also_where_a_program_looked_around_
     with pytest.raises(FileNotFoundError) as caught:
         (mount / "tags/work/doc.txt").stat()
     assert caught.value.errno == errno.ENOENT
+
+
+def test_a_name_that_its_file_lost_from_beneath_does_not_pass_to_a_namesake_before_the_mount_looks(
+    mount: Steered,
+) -> None:
+    first, second = add(mount, "a", "first", "work"), add(mount, "b", "second", "work")
+    assert mount.guid("tags/work/doc.txt") == first
+    # In one moment, so that who left has another name than the one it was shown by.
+    mount.lyts.quick("rename", first, "other.txt")
+    mount.lyts.quick("untag", "work", first)
+    mount.quiet()
+    assert mount.ls("tags/work") == [f"doc~{second[:8]}.txt"]
+    mount.tick()
+    assert not (mount / "tags/work/doc.txt").exists()
+    assert mount.read(f"tags/work/doc~{second[:8]}.txt") == b"second"
+
+
+def test_a_rename_from_beneath_and_back_leaves_the_namesake_its_plain_name(mount: Steered) -> None:
+    elder, younger = add(mount, "a", "elder", "work"), add(mount, "b", "younger", "work")
+    assert mount.guid("tags/work/doc.txt") == elder
+    mount.lyts.quick("rename", younger, "new.txt")
+    mount.quiet()
+    assert mount.guid("tags/work/new.txt") == younger
+    mount.lyts.quick("rename", younger, "doc.txt")
+    mount.tick()
+    assert mount.guid("tags/work/doc.txt") == elder
+    assert mount.ls("tags/work") == ["doc.txt", f"doc~{younger[:8]}.txt"]

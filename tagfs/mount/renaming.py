@@ -170,7 +170,7 @@ class Renaming(Writing):
                 return
         elif target_guid is not None and isinstance(standing, int):
             self._about(pid, target_guid, lambda change, state: {"trash": True})
-            target.sticky.left(standing, name)
+            target.sticky.left(standing, self.looks.view().name(standing).encode("utf-8", "surrogatepass"))
         newborn.companion = self._is_companion(target, name)
         self.nursery.move(newborn, target.directory.path, name, list(tags))
         source.sticky.vacate(old_name, self._files(self.looks.view(), source))
@@ -258,7 +258,8 @@ class Renaming(Writing):
         if source is not target:
             source.sticky.left(ordinal, has)
         if isinstance(standing, int):
-            target.sticky.left(standing, plain)
+            # Its own name, which need not be the one it was replaced under.
+            target.sticky.left(standing, self.looks.view().name(standing).encode("utf-8", "surrogatepass"))
         if rule(target.directory, Operation.MOVE_IN) is Effect.TRASH:
             self._is_in_trash(source, guid, target, to_name)
         view = self.looks.view()

@@ -162,3 +162,23 @@ def test_a_rename_from_beneath_and_back_leaves_the_namesake_its_plain_name(mount
     mount.tick()
     assert mount.guid("tags/work/doc.txt") == elder
     assert mount.ls("tags/work") == ["doc.txt", f"doc~{younger[:8]}.txt"]
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["a file", "a newborn"])
+def test_the_plain_name_of_a_file_replaced_by_its_long_name_does_not_pass_to_a_namesake(
+    mount: Steered, program: Program, moved: bool
+) -> None:
+    replaced = add(mount, "a", "replaced", "work")
+    assert mount.guid("tags/work/doc.txt") == replaced
+    long = mount / f"tags/work/doc~{replaced[:8]}.txt"
+    if moved:
+        add(mount, "b", "other", "play", name="other.txt")
+        source = mount / "tags/play/other.txt"
+    else:
+        source = mount / "untagged/.other.txt.AbC123"
+        assert program("put", source, b"other", os.O_CREAT) == 0
+    assert called(program("rename", source, long, 0)) == "done"
+    second = add(mount, "c", "second", "work")
+    assert sorted(mount.ls("tags/work")) == sorted([long.name, f"doc~{second[:8]}.txt"])
+    assert not (mount / "tags/work/doc.txt").exists()
+    assert mount.read("trash/doc.txt") == b"replaced"

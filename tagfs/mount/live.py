@@ -29,7 +29,6 @@ from tagfs.index.read import View
 from tagfs.mount.directories import Directories, Known
 from tagfs.mount.newborn import FILE_BIT
 from tagfs.views.directory import HOLDS_FILES
-from tagfs.views.names import long_name, shown_form
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +153,9 @@ class Live:
 
     def _forget_names(self, view: View, known: Known, ordinal: int, name: bytes) -> None:
         row = view.row(ordinal)
-        plain = shown_form(name)
-        self.forget_entry(known.inode, plain)
-        if row is not None and view.attr(ordinal).shared:
-            self.forget_entry(known.inode, long_name(plain, guid_of_bytes(row.guid)))
+        guid = guid_of_bytes(row.guid) if row is not None else ""
+        for met in known.sticky.names_met(ordinal, name, guid):
+            self.forget_entry(known.inode, met)
 
     def finish(self) -> None:
         """End the thread."""

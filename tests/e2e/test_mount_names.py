@@ -182,3 +182,22 @@ def test_the_plain_name_of_a_file_replaced_by_its_long_name_does_not_pass_to_a_n
     assert sorted(mount.ls("tags/work")) == sorted([long.name, f"doc~{second[:8]}.txt"])
     assert not (mount / "tags/work/doc.txt").exists()
     assert mount.read("trash/doc.txt") == b"replaced"
+
+
+@pytest.mark.parametrize("digits", [8, 11, 32])
+def test_a_long_name_that_nobody_needed_is_forgotten_too_when_its_file_leaves(mount: Steered, digits: int) -> None:
+    guid = add(mount, "a", "doc", "work")
+    long = mount / f"tags/work/doc~{guid.replace('-', '')[:digits]}.txt"
+    assert long.read_bytes() == b"doc"
+    mount.lyts.quick("untag", "work", guid)
+    mount.tick()
+    assert not long.exists()
+
+
+def test_a_name_asked_for_in_another_spelling_is_forgotten_too_when_its_file_leaves(mount: Steered) -> None:
+    guid = add(mount, "a", "doc", "work", name="caf\u00e9.txt")
+    asked = mount / "tags/work/cafe\u0301.txt"
+    assert asked.read_bytes() == b"doc"
+    mount.lyts.quick("untag", "work", guid)
+    mount.tick()
+    assert not asked.exists()

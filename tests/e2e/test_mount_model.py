@@ -26,6 +26,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from tagfs.store import Store
+from tagfs.views.effects import name_of
 from tagfs.views.names import looks_long, shown_form
 from tagfs.views.saving import RENAME_EXCHANGE, RENAME_NOREPLACE, SECOND_NS
 from tests.conftest import PROVE
@@ -122,7 +124,7 @@ class AMount(RuleBasedStateMachine):
         except OSError as exc:
             assert exc.errno == errno.ENOENT, exc
             return None
-        self.promises.seen(where.path, shown_form(name), found, self.was_in_scratch)
+        self.promises.seen(where.path, shown_form(name), found, lambda before: self.is_over(name, before))
         file = self.of(found)
         if self.untold and file is not None and not (self.tables.shows(where, file) and file.is_called(name)):
             self.ticked()  # until then the kernel may go by what it was told
@@ -132,9 +134,10 @@ class AMount(RuleBasedStateMachine):
     def of(self, guid: str) -> File | None:
         return next((file for file in self.tables.files if file.guid == guid), None)
 
-    def was_in_scratch(self, guid: str) -> bool:
+    def is_over(self, name: bytes, guid: str) -> bool:
+        """Whether a name is free: of a scrap that a program took away, or a long one of a file called otherwise."""
         file = self.of(guid)
-        return file is not None and file.began_in_scratch
+        return file is not None and (file.began_in_scratch or (looks_long(name) and not file.is_called(name)))
 
     def under(self, where: Place, name: bytes) -> File | None:
         """The same, as the tables know it; of one that left there is nothing left."""
@@ -624,8 +627,20 @@ class AMount(RuleBasedStateMachine):
                 tags = self.mount.tags(f"{where.path}/{os.fsdecode(name)}")
                 assert tags == sorted(file.tags), f"{file} has {tags}"
 
+    def library_is_as_the_tables_say(self) -> None:
+        files = [file for file in self.tables.files if file.guid]
+        with Store(str(self.mount.lyts.store)) as store:
+            states = store.states([file.guid for file in files])
+        for file, state in zip(files, states, strict=True):
+            is_file = state.made is not None and not state.is_purged()
+            assert is_file == (file.scrap is None and not file.gone), f"{file} is {'' if is_file else 'no '}file"
+            if is_file:
+                found = (name_of(state).encode(), set(state.tags()), state.is_trashed())
+                assert found == (file.name, file.tags, file.trashed), f"{file} is {found}"
+
     def check_invariants(self, *args: Any, **kwargs: Any) -> None:
         super().check_invariants(*args, **kwargs)
+        self.library_is_as_the_tables_say()
         lost = self.tables.bytes() - set(self.mount.kept().values())
         assert not lost, f"lost: {lost}"
 
@@ -643,7 +658,7 @@ def test_the_mount_does_what_its_tables_say_whatever_is_done_in_whatever_order()
         run_state_machine_as_test(
             AMount,
             settings=settings(
-                max_examples=60 if PROVE else 6,
+                max_examples=60 if PROVE else 8,
                 stateful_step_count=200 if PROVE else 100,
                 deadline=None,
                 print_blob=True,

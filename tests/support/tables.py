@@ -406,6 +406,8 @@ class Tables:
             setattr(file, key, value)
         if file.scrap is not None:
             file.scrap = to.path if is_temporary(to_name) else None
+            if file.scrap is None:  # what was set before it was a file of the library
+                file.tags |= self._tags_of(file.xattrs.pop("user.xdg.tags", b""))
 
     def _takes(self, taker: File, giver: File) -> None:
         taker.versions += [taker.data, *giver.versions]
@@ -542,7 +544,7 @@ class Promises:
         self._given[where, name] = guid
 
     def seen(self, where: str, name: bytes, guid: str, is_over: Callable[[str], bool] = lambda guid: False) -> None:
-        """A name leads to a file. `is_over`: whether who had it before was in scratch, and a program took it away."""
+        """A name leads to a file. `is_over`: whether a name is free again that led to this file before."""
         before = self._given.setdefault((where, name), guid)
         if before != guid and is_over(before):
             before = self._given[where, name] = guid

@@ -575,6 +575,13 @@ class AMount(RuleBasedStateMachine):
     def time_goes_by(self, seconds: int) -> None:
         self.goes_by(seconds)
 
+    @precondition(lambda self: self.tables.now_ns > 3_700 * SECOND_NS)  # the bytes in scratch have the time of the disk
+    @rule()
+    def scraps_grow_up(self) -> None:
+        self.mount.age()
+        self.tables.grow_up()
+        self.untold = True
+
     @precondition(lambda self: self.untold)
     @rule()
     def ticks(self) -> None:

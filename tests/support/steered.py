@@ -107,7 +107,6 @@ while True:
 _PROGRAM = r"""
 import ctypes, json, os, sys, threading
 libc = ctypes.CDLL(None, use_errno=True)
-held = {}
 
 def put(path, data, flags):
     fd = os.open(path, os.O_WRONLY | flags, 0o644)
@@ -123,26 +122,16 @@ def rename(old, new, flags):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), new)
 
-def hold(path, flags):
-    held[len(held)] = os.open(path, flags, 0o644)
-    return len(held) - 1
-
-def wrote(number, data):
-    os.pwrite(held[number], bytes.fromhex(data), 0)
-
-def let_go(number):
-    os.close(held[number])
-
 DOES = dict(put=put, rename=rename, unlink=os.unlink, link=os.link, mkdir=os.mkdir, rmdir=os.rmdir,
-            truncate=os.truncate, hold=hold, wrote=wrote, let_go=let_go, chmod=os.chmod,
-            setxattr=lambda path, name, value: os.setxattr(path, name, bytes.fromhex(value)),
+            truncate=os.truncate, setxattr=lambda path, name, value: os.setxattr(path, name, bytes.fromhex(value)),
             removexattr=os.removexattr)
 
 def answer(what, words, said):
     try:
-        said.append([0, DOES[what](*words)])
+        DOES[what](*words)
+        said.append(0)
     except OSError as exc:
-        said.append([exc.errno, None])
+        said.append(exc.errno)
 
 for line in sys.stdin:
     what, words, elsewhere = json.loads(line)
@@ -165,8 +154,6 @@ class Program:
             [sys.executable, "-S", "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/"
         )
         self.pid = self._process.pid
-        self.number = -1
-        """Of the descriptor that `hold` opened last."""
 
     def __call__(self, what: str, *words: Any, elsewhere: bool = False) -> int:
         assert self._process.stdin is not None
@@ -178,10 +165,7 @@ class Program:
         self._process.stdin.flush()
         seen, _, _ = select.select([self._process.stdout], [], [], PATIENCE_S)
         assert seen, f"no answer to {what} {words!r} within {PATIENCE_S:.0f} s"
-        number, value = json.loads(self._process.stdout.readline())
-        if what == "hold" and number == 0:
-            self.number = value
-        return int(number)
+        return int(json.loads(self._process.stdout.readline()))
 
     def end(self) -> None:
         assert self._process.stdin is not None

@@ -369,6 +369,8 @@ class Tables:
             return
         undo: dict[str, Any] = {}
         then: dict[str, Any] = {}
+        if file.scrap is not None and to.kind == "trash":
+            self._is_born(file)  # there is nothing in scratch that could be in the trash
         if file.scrap is not None:
             if to != where:
                 then["tags"] = set(self.tags_of_new(to))
@@ -406,8 +408,19 @@ class Tables:
             setattr(file, key, value)
         if file.scrap is not None:
             file.scrap = to.path if is_temporary(to_name) else None
-            if file.scrap is None:  # what was set before it was a file of the library
-                file.tags |= self._tags_of(file.xattrs.pop("user.xdg.tags", b""))
+            if file.scrap is None:
+                self._is_born(file)
+
+    def _is_born(self, file: File) -> None:
+        """What was set before it was a file of the library counts now."""
+        file.scrap = None
+        file.tags |= self._tags_of(file.xattrs.pop("user.xdg.tags", b""))
+
+    def grow_up(self) -> None:
+        """What has stood in scratch for an hour becomes a file."""
+        for file in self.files:
+            if file.scrap is not None and not file.gone:
+                self._is_born(file)
 
     def _takes(self, taker: File, giver: File) -> None:
         taker.versions += [taker.data, *giver.versions]

@@ -17,11 +17,13 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -43,6 +45,9 @@ PLACES = [
     )
 ]
 NAMES = [b"doc.txt", b"doc.txt", b"doc.txt~", b"doc.txt.bak", b"new.txt", b".doc.txt.AbC123", b"sedABCDEF"]
+
+WATCH_S = 600.0
+"""A mount that is still there after this no longer answers, and is ended."""
 
 who = st.integers(0, 1)
 elsewhere = st.booleans()
@@ -74,6 +79,9 @@ class AMount(RuleBasedStateMachine):
         self.steered.enter_context(self.mount.commands_are_steered())
         self.pinned: dict[str, int] = {}
         """A directory that somebody stands in is not forgotten by the kernel, nor is what was promised there."""
+        self.watch = threading.Timer(WATCH_S, self.mount.kill)
+        self.watch.daemon = True
+        self.watch.start()
         self.mount.start()
 
     def pin(self, where: Place) -> None:
@@ -103,6 +111,7 @@ class AMount(RuleBasedStateMachine):
                 self.mount.stop()
             self.mount.check()
         finally:
+            self.watch.cancel()
             self.steered.close()
             self.mount.kill()
             shutil.rmtree(self.home, ignore_errors=True)
@@ -658,6 +667,7 @@ def file_long_whole(file: File) -> bytes:
     return long_name(shown_form(file.name), file.guid, DIGITS[-1])
 
 
+@pytest.mark.timeout(0)  # each run has its own watch; shortening a failing one takes minutes
 def test_the_mount_does_what_its_tables_say_whatever_is_done_in_whatever_order() -> None:
     need_fuse()
     AMount.nurse = Nurse()

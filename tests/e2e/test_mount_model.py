@@ -574,6 +574,48 @@ class AMount(RuleBasedStateMachine):
             self.tables.implies["c"] = set() if remove else {"a"}
             self.beneath("tags", "imply", "c", "a", *(["--remove"] if remove else []))
 
+    @rule(
+        program=who,
+        number=which,
+        view=views,
+        by_long=by_long,
+        what=st.sampled_from(["rm", "mv", "tags", "write"]),
+        redo=st.booleans(),
+    )
+    def is_undone(self, program: int, number: int, view: int, by_long: bool, what: str, redo: bool) -> None:
+        found = self.pick(number, view, by_long)
+        if found is None or found[2].scrap is not None:
+            return
+        where, name, file = found
+        self.goes_by(3)  # more than two seconds of quiet: an action of its own
+        before = vars(file).copy() | {"tags": set(file.tags)}
+        match what:
+            case "rm":
+                self.removes(program, where, name, file)
+            case "mv":
+                self.renames(program, where, name, file, where, b"another.txt")
+            case "tags":
+                self.does(
+                    lambda: self.tables.set_tags(file, b"b", self.pid(program)),
+                    *(program, "setxattr", self.at(where, name), "user.xdg.tags", b"b"),
+                )
+            case "write":
+                data = self.fresh()
+                self.does(
+                    lambda: self.tables.overwrite(file, data), program, "put", self.at(where, name), data, os.O_TRUNC
+                )
+        after = vars(file).copy() | {"tags": set(file.tags)}
+        facts = ("name", "tags", "trashed", "data")
+        if file.gone or all(before[fact] == after[fact] for fact in facts):
+            return
+        for command, then in (("undo", before), ("redo", after))[: 1 + redo]:
+            if file.data != then["data"]:
+                file.versions.append(file.data)
+            for fact in facts:
+                setattr(file, fact, set(then[fact]) if fact == "tags" else then[fact])
+            self.beneath(command)
+        assert self.mount.read(f"ids/{file.guid}") == file.data
+
     # -- rules: time, and ends
 
     def goes_by(self, seconds: int) -> None:

@@ -201,3 +201,16 @@ def test_a_name_asked_for_in_another_spelling_is_forgotten_too_when_its_file_lea
     mount.lyts.quick("untag", "work", guid)
     mount.tick()
     assert not asked.exists()
+
+
+def test_what_a_program_makes_is_not_in_the_trash_because_the_file_of_that_name_was_removed_meanwhile(
+    mount: Steered, program: Program
+) -> None:
+    guid = add(mount, "a", "before", "work")
+    assert program("rename", mount / "tags/work/doc.txt", mount / "tags/work/doc.txt.bak", 0) == 0
+    mount.lyts.quick("rm", guid)
+    mount.tick()
+    assert called(program("put", mount / "tags/work/doc.txt", b"after", os.O_CREAT)) == "done"
+    assert mount.ls("tags/work") == ["doc.txt"]
+    assert mount.read("tags/work/doc.txt") == b"after"
+    assert mount.read("trash/doc.txt.bak") == b"before"

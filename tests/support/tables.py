@@ -225,7 +225,7 @@ class Tables:
         """A program makes a file under a name that leads to nothing, and closes it."""
         tags = self.tags_of_new(where)
         outcome = self.saving.create(where.path, name, who, self.now_ns)
-        if not isinstance(outcome, NewFile):
+        if not isinstance(outcome, NewFile) and not self._was_removed(outcome):
             file = self._comes_back(where, outcome, who, emptied=True)
             file.data = data
             self._settled(file)
@@ -234,6 +234,10 @@ class Tables:
         file.made_ns, file.maker = self.now_ns, who
         self.saving.made(file.number, self.now_ns)
         return file
+
+    def _was_removed(self, how: ContinueIdentity[int] | RestoreIdentity[int]) -> bool:
+        """Whether somebody else put it in the trash meanwhile."""
+        return self.files[how.file].trashed and not (isinstance(how.was, dict) and "trashed" in how.was)
 
     def _settled(self, file: File) -> None:
         self.saving.settled(file.number)
@@ -395,6 +399,8 @@ class Tables:
             raise No(getattr(errno, outcome.errno_name))
         if standing is not None and standing.scrap is not None:
             standing.gone = True
+        if isinstance(outcome, TakeBytes) and outcome.first is not None and self._was_removed(outcome.first):
+            outcome = Move()
         if isinstance(outcome, TakeBytes):
             taker = self.files[outcome.target]
             if outcome.first is not None:

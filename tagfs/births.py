@@ -303,9 +303,8 @@ class Births:
             )
             tx.put(segment_key(left.name), pack_segment(now), db=index.db["segment"])
             learned = applier.numbers.learned
-            number = tx.id()
+            self.transactions.append(tx.id())  # before anybody can see it
             tx.commit()
-            self.transactions.append(number)
         finally:
             tx.abort()  # nothing, where it was committed
         index.term_numbers.update(learned)

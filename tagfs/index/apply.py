@@ -412,7 +412,9 @@ class Applier:
             # Whatever a query over these tags had found may be another set now.
             for tag in {*before, *matching, *(text for kind, text in self._touched_things if kind == TAG_THING)}:
                 if before.get(tag) != matching.get(tag) or (TAG_THING, tag) in self._touched_things:
-                    self._changed_terms.add(self.numbers.tag_number(tag))
+                    number = self.numbers.tag_number(tag)
+                    self.numbers.count_files(number, 0)  # no file more or less, and yet changed: `last_change` tells
+                    self._changed_terms.add(number)
         if NODE_THING in kinds:
             names = {
                 text: Thing.unpacked(_unpack(raw)).value("alias", "") for text, raw in self.view.things(NODE_THING)

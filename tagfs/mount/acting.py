@@ -71,10 +71,10 @@ class Acting:
         self.directories = Directories(root, pyfuse3.ROOT_INODE)
         self.nursery = Nursery(store.layout.scratch, store.machine.random_bytes(4).hex())
         self.gathering = Gathering(Births(store), self._let_go, store.sync_ledger)
-        self.looks.on_new = self.gathering.look
         self.directories.on_new = self._occupy
         self.contents = Contents(store, self.looks.view())
         self.live = Live(self.directories, self.looks.view().tx.id())
+        self.looks.on_new = self._look_anew
         self.handles = Handles()
         self.desktop = Desktop(root, self.directories, clock)
         self.following = Following()
@@ -93,6 +93,11 @@ class Acting:
         self._unstated: dict[str, str] = {}
         """GUID -> path of files whose bytes could not be stated when they were closed: a full disk."""
         self.changed_ns = 0
+
+    def _look_anew(self, view: View) -> None:
+        """There is a new view of the index; nobody has asked it for a name yet."""
+        self.live.note_renames(view)
+        self.gathering.look(view)
 
     # -- finding
 

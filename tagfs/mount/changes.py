@@ -203,10 +203,9 @@ class Changes(Renaming):
             if not self._read_only:
                 self._take_in_what_others_stated()
             self.looks.drop()
-            view = self.looks.view()
             while self.gathering.births.transactions:
                 self.live.did(self.gathering.births.transactions.popleft())
-            self.live.look(view, self._clock())
+            self.live.look(self.looks.view(), self._clock())
             if self._ticks % SYNC_TICKS == 0 and self._store.has_unsynced:
                 self.gathering.sync_soon()
         except Exception as exc:  # it must not end the mount; the next tick tries again

@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from queue import SimpleQueue
 
@@ -41,6 +41,7 @@ from tagfs.views.names import DIGITS, long_name, lookup_forms, shown_form
 log = logging.getLogger(__name__)
 
 
+UNKNOWN = -1
 DOUBTS_KEPT = 1024
 DOUBT_NS = 10**9
 """So long after a name was forgotten a request may still come that had found its inode before."""
@@ -63,7 +64,7 @@ class Live:
 
     def __init__(self, directories: Directories, transaction: int) -> None:
         self._directories = directories
-        self._told = transaction
+        self._told = self._noted = transaction
         self._pending: list[tuple[int, bytes | None]] = []
         self._queue: SimpleQueue[list[tuple[int, bytes | None]] | None] = SimpleQueue()
         self._handed_over = 0
@@ -122,12 +123,14 @@ class Live:
         """A file that was called `old` has another name, and every directory knows (`Sticky.left`).
 
         Told again by the `changes` table, it would be taken to give up the name it has by then.
+        To be said before the next view of the index.
         """
         self._renamed.add((ordinal, old))
 
     def begin_anew(self) -> None:
         """The index was built again, and counts its transactions anew."""
         self._told = 0
+        self._noted = UNKNOWN
         self._renamed.clear()
 
     def forget_entry(self, inode: int, name: bytes) -> None:
@@ -172,6 +175,24 @@ class Live:
         doubt.sure.add(pid)
         return True
 
+    def note_renames(self, view: View) -> None:
+        """Let directories know of renames from beneath, before anyone asks for a name in this view.
+
+        Later would be too late: a name asked for meanwhile would have gone to a namesake, and
+        of a file that was given its new name nobody could tell that it had another.
+        """
+        now = view.tx.id()
+        if now == self._noted:
+            return
+        changes = view.changes_since(self._noted) if self._noted != UNKNOWN else None
+        self._noted = now
+        for _, _, _, names in changes or ():
+            for ordinal, name in names.items():
+                if (ordinal, name) not in self._renamed:
+                    for known in self._directories:
+                        known.sticky.left(ordinal, name)
+        self._renamed.clear()
+
     def look(self, view: View, clock: Clock) -> None:
         """Tell the kernel what changed since the last look."""
         now = view.tx.id()
@@ -181,23 +202,22 @@ class Live:
         before, self._told = self._told, now
         if changes is None:
             log.info("more changed than is remembered (since %s); everything is looked at anew", before)
-        changed, beneath, old_names = BitMap(), BitMap(), dict[tuple[int, bytes], None]()
+        changed, beneath, old_names = BitMap(), BitMap(), dict[tuple[int, bytes], bool]()
         for transaction, files, _, names in changes or ():
             changed |= files
             if transaction not in self._ours:
                 beneath |= files
             for ordinal, name in names.items():
-                old_names[ordinal, name] = None
+                old_names[ordinal, name] = transaction not in self._ours
         spelled = _Spelled(view)
         news = []
         for known in self._directories:
             if known.directory.kind in HOLDS_FILES and known.files_at >= 0:
-                came = self._look_at(view, clock, known, list(old_names), spelled)
+                came = self._look_at(view, clock, known, old_names, spelled)
                 altered = (beneath & known.kept_files()) - came
                 if came or altered:
                     news.append((known, came, altered))
-        self._renamed.clear()
-        self._ours.clear()
+        self._ours = {transaction for transaction in self._ours if transaction > now}
         self._news += self._announced(view, news)
         for ordinal in changed:
             row = view.row(ordinal)
@@ -205,14 +225,17 @@ class Live:
                 self.forget_attributes(FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1))
 
     def _look_at(
-        self, view: View, clock: Clock, known: Known, old_names: list[tuple[int, bytes]], spelled: _Spelled
+        self, view: View, clock: Clock, known: Known, old_names: Mapping[tuple[int, bytes], bool], spelled: _Spelled
     ) -> BitMap:
-        """Forget what left a directory. Returns what came to it, under a new name or at all."""
+        """Forget what left a directory. Returns what came to it, under a new name or at all.
+
+        Args:
+            old_names: (file, former name) -> whether it was renamed from beneath.
+        """
         old = known.kept_files() | known.left
-        for ordinal, name in old_names:
+        for (ordinal, name), from_beneath in old_names.items():
             if ordinal in old:
-                if (ordinal, name) not in self._renamed:
-                    known.sticky.left(ordinal, name)
+                if from_beneath:
                     known.came = known.came | BitMap([ordinal])
                 for form in lookup_forms(name):
                     self.forget_entry(known.inode, form)

@@ -72,6 +72,8 @@ class Renaming(Writing):
             self._about(pid, guid, lambda change, state: planned, frees_space=True)
             if planned.get("trash"):
                 self.desktop.came(guid, known.directory)
+            # To the kernel it was the last link, and `ln` of the same file elsewhere would be ENOENT.
+            self.live.forget_attributes(inode_of_guid(guid))
         known.sticky.left(found, effects.name_of(state).encode("utf-8", "surrogatepass"))
 
     def _keep_as_version(self, guid: str, path: str) -> None:
@@ -181,7 +183,7 @@ class Renaming(Writing):
                 return
         elif target_guid is not None and isinstance(standing, int):
             self._about(pid, target_guid, lambda change, state: {"trash": True})
-            target.sticky.left(standing, name)
+            target.sticky.left(standing, self.looks.view().name(standing).encode("utf-8", "surrogatepass"))
         newborn.companion = self._is_companion(target, name)
         self.nursery.move(newborn, target.directory.path, name, list(tags))
         source.sticky.vacate(old_name, self._files(self.looks.view(), source))
@@ -269,7 +271,8 @@ class Renaming(Writing):
         if source is not target:
             source.sticky.left(ordinal, has)
         if isinstance(standing, int):
-            target.sticky.left(standing, plain)
+            # Its own name, which need not be the one it was replaced under.
+            target.sticky.left(standing, self.looks.view().name(standing).encode("utf-8", "surrogatepass"))
         if rule(target.directory, Operation.MOVE_IN) is Effect.TRASH:
             self._is_in_trash(source, guid, target, to_name)
         view = self.looks.view()
@@ -438,6 +441,11 @@ class Renaming(Writing):
         child = tree.child_directory(self.looks.view(), known.directory, text, self._clock())
         if child is None:
             fail(errno.ENOENT)
+        view = self.looks.view()
+        if child.only_tag is not None and any(
+            view.canonical(tag) == view.canonical(child.only_tag) for newborn in self.nursery for tag in newborn.tags
+        ):
+            fail(errno.ENOTEMPTY)  # in scratch, but it is shown here, and would be nowhere
         self.about_tags(
             lambda change: effects.on_rmdir(
                 change.view, known.directory, child, lambda tag: change.thing(TAG_THING, tag)
@@ -457,6 +465,10 @@ class Renaming(Writing):
         self._about(
             pid, guid, lambda change, state: effects.on_link(change.view, state, known.directory, text, operation)
         )
+        # The kernel knows the name from now on, without having asked for it: it is given out.
+        view = self.looks.view()
+        self._files(view, known)
+        self._has_name(view, known, name, guid)
 
 
 def _undo_of(planned: Statements) -> Statements:

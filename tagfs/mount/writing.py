@@ -244,7 +244,10 @@ class Writing(Acting):
         path = self.contents.path(view, ordinal) if ordinal is not None else None
         if ordinal is None or path is None:
             return None
-        digest = self.contents.digest_of(self.contents.state(view, ordinal), path)
+        known_state = self.contents.state(view, ordinal)
+        if known_state.is_trashed() and not (isinstance(outcome.was, dict) and "trash" in outcome.was):
+            return None  # somebody else removed it meanwhile; what is made now must not be in the trash
+        digest = self.contents.digest_of(known_state, path)
         backup: Newborn | None = None
         keeps: tuple[Guid, str] | None = None
         if isinstance(outcome, saving.ContinueIdentity):

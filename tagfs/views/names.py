@@ -231,13 +231,15 @@ class Sticky:
     that showed its long name nothing is remembered: that name is free.
     """
 
-    __slots__ = ("_given", "_given_long", "_special", "_closed", "_long_closed", "_listings")
+    __slots__ = ("_given", "_given_long", "_longer", "_special", "_closed", "_long_closed", "_listings")
 
     def __init__(self) -> None:
         self._given = BitMap()
         """The files that hold the plain name which they have."""
         self._given_long = BitMap()
         """The files that were ever met under a long name."""
+        self._longer: dict[int, set[bytes]] = {}
+        """Of these, long names other than those with the fewest digits."""
         self._special: dict[bytes, int] = {}
         """Names to look at twice: those that lead to one file (by ordinal) or to nobody, those
         `_OCCUPIED`, and those `_UNUSUAL`: given, but `Files.shared` would not tell of a twin."""
@@ -260,7 +262,7 @@ class Sticky:
                 if shown_form(files.name(found)) == plain:  # a name so long that it is its own long name
                     self._give(plain, found, files)
                 else:
-                    self._given_long.add(found)
+                    self._give_long(plain, found, files)
                 return found
             if who is None and self._given_long and by_long_name(plain, files, self._given_long) is not None:
                 return None  # whom it meant has left; it is not for a file that is really called so
@@ -296,6 +298,19 @@ class Sticky:
         self._given.add(ordinal)
         if plain not in self._special and (looks_long(plain) or _is_odd(ordinal, plain, files)):
             self._special[plain] = _UNUSUAL
+
+    def _give_long(self, long: bytes, ordinal: int, files: Files) -> None:
+        self._given_long.add(ordinal)
+        if long != long_name(shown_form(files.name(ordinal)), files.guid(ordinal)):
+            self._longer.setdefault(ordinal, set()).add(long)
+
+    def names_met(self, ordinal: int, name: bytes, guid: str) -> Iterator[bytes]:
+        """The names under which a file called `name` may have been met here, in every spelling."""
+        plain = shown_form(name)
+        yield from lookup_forms(plain)
+        if ordinal in self._given_long:
+            for long in {long_name(plain, guid), *self._longer.get(ordinal, ())}:
+                yield from lookup_forms(long)
 
     def special(self, plain: bytes) -> int | None:
         """None of a name (in NFC) that is free or simply given; else see `_special`."""
@@ -512,7 +527,9 @@ class Listing:
             owners[plain] = None if plain in self._taken else self._sticky.resolve(plain, files)
         if owners[plain] == ordinal:
             return plain
-        return next(self._long_names(ordinal, plain, files))
+        long = next(self._long_names(ordinal, plain, files))
+        self._sticky._give_long(long, ordinal, files)
+        return long
 
     def _long_names(self, ordinal: int, plain: bytes, files: Files) -> Iterator[bytes]:
         guid = files.guid(ordinal)

@@ -9,6 +9,8 @@ mount's log but what the test said it expects.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import re
 import select
@@ -32,6 +34,9 @@ PATIENCE_S = 30.0
 """So long one program may take, and so long a change is waited for."""
 WATCH_S = 120.0
 """So long one test may keep a mount."""
+SOON_S = 5
+"""Within a second, is the promise; a busy machine is slow, not wrong, and bench/ measures it."""
+AT_FDCWD = -100
 
 NOT_SCRAPS = ("reserve", "mounts.lock", "CACHEDIR.TAG")
 """What always stands in scratch."""
@@ -235,6 +240,21 @@ class Mounting:
 
 def _is_kept_there(name: str) -> bool:
     return name in NOT_SCRAPS or name.startswith("newborns-")
+
+
+def rename2(old: Path, new: Path, flags: int) -> None:
+    """renameat2(2)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(new))
+
+
+def refused(number: int, do: object, *args: object) -> None:
+    """`do(*args)` fails with this errno."""
+    with pytest.raises(OSError, match=r".+") as caught:
+        do(*args)  # type: ignore[operator]
+    assert errno.errorcode[caught.value.errno or 0] == errno.errorcode[number]
 
 
 def eventually(what: Any, patience_s: float = PATIENCE_S) -> None:

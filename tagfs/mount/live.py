@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain, islice
 from queue import SimpleQueue
 
@@ -36,7 +36,7 @@ from tagfs.mount.announce import A_LOOK, EACH, Announcer, News, in_turn
 from tagfs.mount.directories import NONE, Directories, Known
 from tagfs.mount.newborn import FILE_BIT
 from tagfs.views.directory import HOLDS_FILES
-from tagfs.views.names import DIGITS, long_name, lookup_forms, shown_form
+from tagfs.views.names import long_name, lookup_forms, shown_form
 
 log = logging.getLogger(__name__)
 
@@ -239,8 +239,7 @@ class Live:
                     known.came = known.came | BitMap([ordinal])
                 for form in lookup_forms(name):
                     self.forget_entry(known.inode, form)
-                if known.sticky.gave_long(ordinal):
-                    self._forget_long(known, spelled, ordinal, lookup_forms(name))
+                self._forget_long(known, spelled, ordinal, name)
         known.files(view, clock, spelled.name)
         left, came = known.left, known.came
         known.left = known.came = NONE
@@ -249,15 +248,13 @@ class Live:
             for name in spelled.now(ordinal):
                 forget((inode, name))
             if long(ordinal):
-                self._forget_long(known, spelled, ordinal, spelled.now(ordinal))
+                self._forget_long(known, spelled, ordinal, spelled.name(ordinal))
         # What a program met already, or made itself, is known to the kernel under its name.
         return (came & known.kept_files()) - known.sticky.holding_among(came)
 
-    def _forget_long(self, known: Known, spelled: _Spelled, ordinal: int, names: Iterable[bytes]) -> None:
-        guid = spelled.guid(ordinal)
-        for name in names:
-            for digits in DIGITS:
-                self.forget_entry(known.inode, long_name(name, guid, digits))
+    def _forget_long(self, known: Known, spelled: _Spelled, ordinal: int, name: bytes) -> None:
+        for met in known.sticky.long_names_met(ordinal, name, spelled.guid(ordinal)):
+            self.forget_entry(known.inode, met)
 
     def _announced(self, view: View, news: list[tuple[Known, BitMap, BitMap]]) -> list[News]:
         """What is to be announced, no more than `A_LOOK` of it: working it out keeps programs waiting."""

@@ -306,10 +306,13 @@ class Sticky:
 
     def names_met(self, ordinal: int, name: bytes, guid: str) -> Iterator[bytes]:
         """The names under which a file called `name` may have been met here, in every spelling."""
-        plain = shown_form(name)
-        yield from lookup_forms(plain)
+        yield from lookup_forms(shown_form(name))
+        yield from self.long_names_met(ordinal, name, guid)
+
+    def long_names_met(self, ordinal: int, name: bytes, guid: str) -> Iterator[bytes]:
+        """The long ones of these."""
         if ordinal in self._given_long:
-            for long in {long_name(plain, guid), *self._longer.get(ordinal, ())}:
+            for long in {long_name(shown_form(name), guid), *self._longer.get(ordinal, ())}:
                 yield from lookup_forms(long)
 
     def special(self, plain: bytes) -> int | None:

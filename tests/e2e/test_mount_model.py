@@ -688,6 +688,7 @@ class AMount(RuleBasedStateMachine):
     def library_is_as_the_tables_say(self) -> None:
         files = [file for file in self.tables.files if file.guid]
         with Store(str(self.mount.lyts.store)) as store:
+            store.catch_up_if_behind()  # births are in the ledger before the mount's index has them
             states = store.states([file.guid for file in files])
         for file, state in zip(files, states, strict=True):
             is_file = state.made is not None and not state.is_purged()

@@ -6,6 +6,8 @@
     sets/<label>/data/    bytes
     scratch/  keep/       half-written files; bytes that must not be lost yet
     index/  text/         derived
+    syncthing/            settings, keys and database of this store's own Syncthing, where it has one
+    sync.toml             which Syncthing moves its bytes, where it is not that one
 
 `store.toml` is written once, by `create`, and by migrations.
 """
@@ -47,6 +49,8 @@ class Layout:
         self.index = self._at("index")
         self.index_being_built = self._at("index.new")
         self.text = self._at("text")
+        self.syncthing = self._at("syncthing")
+        self.sync_settings = self._at("sync.toml")
         self.reserve = os.path.join(self.scratch, "reserve")
 
     def _at(self, name: str) -> str:

@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 _BEGIN, _FIND = "Begin", "Find and look"
 _TAG, _MIND, _MOUNT = "Tag and tidy", "Change your mind", "In folders, for all programs"
-_CARE, _HELP = "Look after the store", "Help"
+_DEVICES, _CARE, _HELP = "On several devices", "Look after the store", "Help"
 
 TABLE: dict[str, Entry] = {
     "init": Entry(_BEGIN, "Makes a store."),
@@ -49,6 +49,7 @@ TABLE: dict[str, Entry] = {
     "umount": Entry(_MOUNT, "Takes a mount away."),
     "enable": Entry(_MOUNT, "Mounts the library now and at every login."),
     "disable": Entry(_MOUNT, "Mounts the library no longer at every login."),
+    "sync": Entry(_DEVICES, "Starts, ends and shows the Syncthing that moves files between your devices."),
     "doctor": Entry(_CARE, "Looks whether all is set up well."),
     "fsck": Entry(_CARE, "Checks the store: ledgers, index, bytes."),
     "reindex": Entry(_CARE, "Makes the index again."),

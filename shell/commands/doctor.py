@@ -21,12 +21,14 @@ def command(ctx: click.Context, as_json: bool) -> int:
     """Looks whether all is set up well.
 
     Where the store is, what other devices said, ledger lines that could not be read,
-    clocks that are ahead, what lyts mount needs, and what lyts stands on. It changes nothing. The exit status is
-    1 when there is a problem.
+    clocks that are ahead, what lyts mount and lyts sync need, and what lyts stands on. It
+    changes nothing. The exit status is 1 when there is a problem.
     """
     from shlex import quote
 
     from shell.mounting import crashed
+    from shell.syncing import managed_of
+    from sync.syncthing import checkup
     from tagfs.check.doctor import examine
     from tagfs.check.finding import Remark
     from tagfs.store import this_machine
@@ -37,6 +39,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
         Remark("note", "mount", f"{path} was left behind by a mount that crashed", f"lyts mount {quote(path)} mends it")
         for path in crashed(dict(app.environ))
     ]
+    left += checkup.examine(app.root, managed_of(app), app.environ)
     found = sorted([*examine(app.root, this_machine()), *left], key=lambda one: list(_MARKS).index(one.level))
     code = EXIT_NOTHING if any(one.level == "problem" for one in found) else EXIT_DONE
     if as_json:

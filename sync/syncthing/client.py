@@ -11,12 +11,17 @@ Rules:
 - Every error is one of `sync.syncthing.errors`; nothing of httpx comes out of here.
 - The API key goes into the header of a request and nowhere else. Proxies of the environment
   are not used, redirects not followed: both would carry it away.
-- PUT of a whole list is one change of the settings, whatever its length; no restart is needed.
+- PUT of a list is one change of the settings, whatever its length; no restart is needed.
 
-Caveats, as found (1.29.5): `revert` of an unknown folder says yes and does nothing, so it
-is looked up first. A scan that is asked for sub paths which do not exist takes them for
-deleted. `scan` returns when the scan has ended. Asking for events after a number that is
-higher than any waits: compare `SystemStatus.start_time`.
+Caveats, as found (1.29.5):
+
+- PUT of a list adds and replaces, and removes nothing.
+- `revert` of an unknown folder says yes and does nothing, so the folder is looked up first.
+- `scan` returns when the scan has ended. A path that it is asked for and that does not exist is taken for
+  deleted, which is right only where it was deleted.
+- A folder that was just made scans itself first; nothing is known of its files before.
+- Events after a number that is higher than any are waited for in vain, so after a restart
+  of Syncthing: compare `SystemStatus.start_time`.
 """
 
 from __future__ import annotations
@@ -144,7 +149,7 @@ class Syncthing:
         return [FolderConfig.read(one) for one in self._get("config/folders", list[Any])]
 
     def set_folders(self, folders: Sequence[FolderConfig]) -> None:
-        """All folders at once. One that is not in the list is forgotten; its files stay on the disk."""
+        """Make or replace many folders by one change. One that is not in the list stays as it is (`remove_folder`)."""
         self._ask("PUT", "config/folders", json=[one.written() for one in folders])
 
     def folder(self, folder: str) -> FolderConfig:
@@ -168,7 +173,7 @@ class Syncthing:
         return [DeviceConfig.read(one) for one in self._get("config/devices", list[Any])]
 
     def set_devices(self, devices: Sequence[DeviceConfig]) -> None:
-        """All devices at once; this one must be among them, Syncthing adds it otherwise."""
+        """Make or replace many devices by one change. One that is not in the list stays as it is."""
         self._ask("PUT", "config/devices", json=[one.written() for one in devices])
 
     def device(self, device: str) -> DeviceConfig:

@@ -60,7 +60,9 @@ def _read(value: object, hint: Any) -> Any:
     if isinstance(inner, type) and issubclass(inner, Setting):
         # Go writes an empty list as null.
         return tuple(inner.read(one) for one in msgspec.convert(value or [], list[Any]))
-    return msgspec.convert([] if value is None and getattr(hint, "__origin__", None) is tuple else value, hint)
+    if value is None and getattr(hint, "__origin__", None) in (tuple, dict):
+        value = hint.__origin__()
+    return msgspec.convert(value, hint)
 
 
 def _written(value: Any) -> Any:

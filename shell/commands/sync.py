@@ -77,11 +77,11 @@ def _status(app: App, as_json: bool) -> int:
 
 
 UP_EXAMPLES = """
-lyts sync up                                   start it; the first time it is set up
-lyts sync up --local-only                      found by nobody: for trying things on one machine
-lyts sync up --listen tcp://0.0.0.0:22001      on a port of your choice
+lyts sync up                                 start it; the first time it is set up
+lyts sync up --local-only                    found by nobody: to try things on one machine
+lyts sync up --listen tcp://0.0.0.0:22001    on a port of your choice
 lyts sync up --attach ~/.local/state/syncthing/config.xml
-                                               use the Syncthing you run anyhow
+                                             use the Syncthing you run anyhow
 """
 
 
@@ -89,8 +89,8 @@ lyts sync up --attach ~/.local/state/syncthing/config.xml
 @click.option(
     "--local-only/--discovery",
     default=None,
-    help="Whether it is found by nobody (no discovery, relays, NAT; only this machine), or your devices find "
-    "each other. As it was before, if not given; discovery at first.",
+    help="Found by nobody (only on this machine; no discovery, relays, NAT), or by your devices. As it was "
+    "before if not given, at first by your devices.",
 )
 @click.option("--listen", metavar="ADDRESS", help="Where it listens for your other devices: tcp://127.0.0.1:PORT.")
 @click.option("--attach", metavar="CONFIG|URL", help="Use a Syncthing that runs already: its config.xml, or its URL.")

@@ -192,9 +192,10 @@ def _settle(managed: Managed, wishes: Wishes) -> None:
     """Bring the settings to what they must be and what is wished. It does not run."""
     path = config_path(managed.home)
     found = read_config(path)
-    port = int(found.address.url.rpartition(":")[2])
-    if port == NOT_OURS or not _is_free(port):
-        wishes = wishes._replace(gui_port=free_port())
+    # Always said anew, so that it is on loopback again whatever was set on its web page.
+    end = found.address.url.rpartition(":")[2]
+    port = int(end) if end.isdecimal() else NOT_OURS
+    wishes = wishes._replace(gui_port=port if port != NOT_OURS and _is_free(port) else free_port())
     local = found.local_only if wishes.local_only is None else wishes.local_only
     if wishes.listen is None:
         if local and not all(_is_local(one) for one in found.listen):

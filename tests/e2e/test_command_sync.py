@@ -166,6 +166,31 @@ def test_a_port_that_was_taken_meanwhile_is_left_to_whom_has_it(lyts: Lyts, prog
     assert now["url"] != before
 
 
+def test_one_that_does_not_listen_to_us_is_told_by_a_signal(lyts: Lyts, program: Program) -> None:
+    lyts("sync", "up", "--local-only")
+    one = noted(lyts)
+    path = home(lyts) / "config.xml"
+    path.write_text(re.sub("<apikey>.*</apikey>", "<apikey>another</apikey>", path.read_text()))
+    (now,) = lyts.json("sync")
+    assert "refuses the API key" in now["problem"]
+    assert lyts("sync", "down").out == "Syncthing has ended\n"
+    assert not process.is_alive(one, BOOT)
+    assert "Exiting" in Path(instance(lyts).log).read_text()
+
+
+def test_its_web_page_is_on_this_machine_only_whatever_was_set_there(lyts: Lyts, program: Program) -> None:
+    lyts("sync", "up", "--local-only")
+    before = lyts.json("sync")[0]["url"]
+    lyts("sync", "down")
+    path = home(lyts) / "config.xml"
+    for listening in (before.replace("http://127.0.0.1", "0.0.0.0"), "/run/gui.sock"):
+        path.write_text(re.sub("<address>(127|0)[^<]*</address>", f"<address>{listening}</address>", path.read_text()))
+        lyts("sync", "up")
+        assert lyts.json("sync")[0]["url"].startswith("http://127.0.0.1:")
+        assert "<address>127.0.0.1:" in path.read_text()
+        lyts("sync", "down")
+
+
 def test_down_leaves_a_process_alone_that_has_the_number_by_now(lyts: Lyts, program: Program) -> None:
     lyts("sync", "up", "--local-only")
     one = noted(lyts)

@@ -1,0 +1,363 @@
+"""What to do next about one file on one node, so that its bytes come to be where its facts want them.
+
+The heart of moving bytes (sync.md, Moving bytes; Bytes edited on two nodes), as a
+function without memory: it is given what this node's facts say (`Wanted`), what is on
+this node's disk (`Here`) and what others have proven, and returns what can be done now.
+It is asked again after every change, so a crash between any two actions costs nothing.
+
+The rules:
+
+- **Link, prove, unlink, and keep.** Bytes are first put where they belong, then proven
+  there by a node that read them, and only then taken away elsewhere. A proof counts for
+  a node that stands under the same placement facts, and for no other.
+- **A deletion never destroys bytes.** What is unlinked, here or by Syncthing, is in this
+  node's keep until the placed copy is here, or proven elsewhere where it is not held here.
+- There is no coordinator and no time-out. Whoever may act does; doing it twice is harmless.
+- Bytes that no fact speaks of are an edit. Who made it says so; others wait, and say it
+  in its place only when it stays silent for long.
+- Two edits that did not know of each other are both kept: the one in place stays, the
+  other becomes a file of its own.
+
+Facts only grow, so whatever was done under fewer of them is answered under more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from sync.contents import Contents
+
+Members = frozenset[str]
+"""The node GUIDs of a nodeset."""
+
+
+class Wanted(NamedTuple):
+    """What the facts that this node has read say about a file.
+
+    `digest` stands for the placement facts as a whole (`sync.placing.digest_of`).
+    """
+
+    guid: str
+    born: bool
+    purged: bool
+    holds: Members
+    digest: str
+    contents: Contents
+
+
+class Copy(NamedTuple):
+    """Bytes on this node: in the folder of a set, or a conflict copy beside them.
+
+    `sha256` is "" while they are not hashed. `by_me`: a hand on this node wrote them
+    (Syncthing's `modifiedBy`), not the network. `was`: the hash that stood here before.
+    `busy`: open for writing, or changed within the last moments. `silent`: no fact spoke of
+    them for so long that its maker is not waited for any more.
+    """
+
+    sha256: str
+    by_me: bool = False
+    was: str | None = None
+    busy: bool = False
+    silent: bool = False
+
+
+class Here(NamedTuple):
+    """What of a file is on this node.
+
+    `conflicts`: Syncthing's conflict copies, by set and hash. `kept`: hashes in the keep,
+    where what is unlinked goes, and Syncthing's trash can. `long_kept`: those of them that no
+    fact spoke of for so long that none is waited for any more. `edits`: hashes of what hands on
+    this node wrote last, kept until another node is known to have them: of three edits at
+    once Syncthing can lose one.
+    """
+
+    placed: Mapping[Members, Copy]
+    conflicts: Mapping[tuple[Members, str], Copy] = {}
+    kept: Collection[str] = ()
+    long_kept: Collection[str] = ()
+    edits: Collection[str] = ()
+
+
+class Proof(NamedTuple):
+    """A node has read these bytes in the folder of the set, and stood under these placement facts."""
+
+    prover: str
+    sha256: str
+    members: Members
+    digest: str
+
+
+# -- what can be done
+
+
+class Source(NamedTuple):
+    """Where bytes are: in a set's folder, in a conflict copy there, or (`members` None) in the keep."""
+
+    sha256: str
+    members: Members | None = None
+    is_conflict: bool = False
+
+
+class StateContent(NamedTuple):
+    """State that these bytes are the file's content from now on."""
+
+    members: Members
+    sha256: str
+    was: str | None
+
+
+class Put(NamedTuple):
+    """Put bytes into a set's folder. What stands there goes to the keep, and must be `replaces`."""
+
+    source: Source
+    members: Members
+    replaces: str | None
+
+
+class Prove(NamedTuple):
+    """Say that these bytes are here, where they belong."""
+
+    sha256: str
+    members: Members
+    digest: str
+
+
+class Unlink(NamedTuple):
+    """Take a copy away, into the keep."""
+
+    source: Source
+
+
+class Drop(NamedTuple):
+    """Let go of kept bytes. `is_version`: they are what an edit replaced, and stay as a version for a while."""
+
+    sha256: str
+    is_version: bool
+
+
+class DropEdit(NamedTuple):
+    """Let go of the second copy of what was written here: it is not needed any more."""
+
+    sha256: str
+
+
+class Remove(NamedTuple):
+    """The file has ended: remove its bytes for good."""
+
+    source: Source
+
+
+class KeepBoth(NamedTuple):
+    """Make the bytes a file of their own beside this one, whose content is `current`."""
+
+    source: Source
+    current: str
+
+
+Action = StateContent | Put | Prove | Unlink | Drop | DropEdit | Remove | KeepBoth
+
+
+def decide(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int = 1) -> list[Action]:
+    """What can be done now about a file. Each action stands for itself and may be left out or done twice.
+
+    Args:
+        me: this node's GUID.
+        proofs: what nodes have proven about this file, this node among them.
+        min_copies: proofs of so many nodes are asked for before bytes are taken away
+            (of all that hold it, where they are fewer).
+    """
+    if not wanted.born or any(copy.busy or not copy.sha256 for copy in here.placed.values()):
+        return []
+    stated = _edits_to_state(me, wanted, here)
+    if stated:
+        return list(stated)  # everything else is decided anew under what was stated
+    if wanted.purged:
+        return [*_end(wanted, here)]
+    return _Look(me, wanted, here, proofs, min_copies).actions()
+
+
+def _edits_to_state(me: str, wanted: Wanted, here: Here) -> list[StateContent]:
+    stated = []
+    speaks_for_silent = me == min(wanted.holds, default=me)
+    for members, copy in here.placed.items():
+        if wanted.contents.is_known(copy.sha256):
+            continue
+        if copy.by_me or (copy.silent and speaks_for_silent):
+            was = copy.was if copy.was is not None and wanted.contents.is_known(copy.was) else None
+            stated.append(StateContent(members, copy.sha256, was))
+    return stated
+
+
+def _end(wanted: Wanted, here: Here) -> Iterable[Remove | Put]:
+    """The file has ended: what is known of it goes. Bytes that nobody spoke of are an edit, and bring it back."""
+    for members, copy in here.placed.items():
+        if wanted.contents.is_known(copy.sha256):
+            yield Remove(Source(copy.sha256, members))
+    for (members, sha256), copy in here.conflicts.items():
+        source = Source(sha256, members, is_conflict=True)
+        if wanted.contents.is_known(sha256):
+            yield Remove(source)
+        elif members not in here.placed and not copy.busy:
+            yield Put(source, members, None)
+    for sha256 in sorted({*here.kept, *here.edits}):
+        if wanted.contents.is_known(sha256) or sha256 in here.long_kept:
+            yield Remove(Source(sha256))
+
+
+class _Look:
+    """One look at a file that stands."""
+
+    def __init__(self, me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int) -> None:
+        proofs = list(proofs)
+        self.me = me
+        self.here = here
+        self.heads, self.left = wanted.contents
+        self.digest = wanted.digest
+        self.target = wanted.holds
+        self.am_holder = me in wanted.holds
+        self.in_place = here.placed.get(wanted.holds)
+        self.proven = self._proven_heads(proofs, min(max(1, min_copies), len(wanted.holds)))
+        self.held_elsewhere = {proof.sha256 for proof in proofs if proof.prover != me}
+        self.proven_by_me = {
+            proof.sha256
+            for proof in proofs
+            if proof.prover == me and proof.members == wanted.holds and proof.digest == wanted.digest
+        }
+
+    def _proven_heads(self, proofs: Iterable[Proof], enough: int) -> list[str]:
+        """The heads that enough holders have in place, as far as this node may believe them."""
+        by_hash: dict[str, set[str]] = {}
+        for proof in proofs:
+            counts = proof.members == self.target and proof.digest == self.digest and proof.prover in self.target
+            if counts and proof.sha256 in self.heads:
+                by_hash.setdefault(proof.sha256, set()).add(proof.prover)
+        return sorted(sha256 for sha256, provers in by_hash.items() if len(provers) >= enough)
+
+    def actions(self) -> list[Action]:
+        return [
+            *self._put_in_place(),
+            *self._prove(),
+            *self._settle_conflict_copies(),
+            *self._settle_strays(),
+            *self._tidy_keep(),
+            *self._tidy_edits(),
+        ]
+
+    # -- the current content
+
+    def _current(self) -> str | None:
+        """The head that counts while there are several: what is in place here, else what is proven in place."""
+        if self.in_place is not None and self.in_place.sha256 in self.heads:
+            return self.in_place.sha256
+        if not self.am_holder and self.proven:
+            return self.proven[0]
+        return self.heads[0] if len(self.heads) == 1 else None
+
+    def _sources(self, heads: Collection[str]) -> Iterable[Source]:
+        """Bytes of these heads on this node, the likeliest first."""
+        for members, copy in self.here.placed.items():
+            if copy.sha256 in heads:
+                yield Source(copy.sha256, members)
+        for members, sha256 in self.here.conflicts:
+            if sha256 in heads:
+                yield Source(sha256, members, is_conflict=True)
+        for sha256 in sorted({*self.here.kept, *self.here.edits}):
+            if sha256 in heads:
+                yield Source(sha256)
+
+    # -- put
+
+    def _put_in_place(self) -> Iterable[Put]:
+        if self.am_holder:
+            standing = self.in_place
+            if standing is None or standing.sha256 in self.left:
+                # Of several heads the newest; the others become files of their own once one is in place.
+                found = sorted(self._sources(self.heads), key=lambda source: -self.heads.index(source.sha256))
+                if found:
+                    yield Put(found[0], self.target, standing.sha256 if standing else None)
+            return
+        for members, copy in self.here.placed.items():
+            union = members | self.target
+            asked = copy.sha256 in self.heads and not self._is_safe(copy.sha256)
+            standing = self.here.placed.get(union)
+            if asked and not members & self.target and (standing is None or standing.sha256 in self.left):
+                yield Put(Source(copy.sha256, members), union, standing.sha256 if standing is not None else None)
+        if not self.here.placed:
+            # What is in this keep alone would never get to who holds the file.
+            for source in self._sources(self.heads):
+                if not self._is_safe(source.sha256):
+                    yield Put(source, self.target | {self.me}, None)
+                    return
+
+    def _is_safe(self, sha256: str) -> bool:
+        """Whether bytes may go from where they do not belong: they, or what replaced them, are proven in place."""
+        return sha256 in self.proven or (sha256 in self.left and bool(self.proven))
+
+    def _prove(self) -> Iterable[Prove]:
+        standing = self.in_place
+        if self.am_holder and standing is not None and standing.sha256 in self.heads:
+            if standing.sha256 not in self.proven_by_me:
+                yield Prove(standing.sha256, self.target, self.digest)
+
+    # -- strays
+
+    def _settle_strays(self) -> Iterable[Action]:
+        current = self._current()
+        for members, copy in self.here.placed.items():
+            if members == self.target:
+                continue
+            source = Source(copy.sha256, members)
+            if self._is_safe(copy.sha256):
+                yield Unlink(source)
+            elif copy.sha256 in self.heads and current not in (None, copy.sha256) and self._may_judge():
+                yield KeepBoth(source, str(current))
+
+    def _may_judge(self) -> bool:
+        """Whether this node knows which branch is in place: it holds it, or it was proven to it."""
+        return self.am_holder or bool(self.proven)
+
+    def _settle_conflict_copies(self) -> Iterable[Action]:
+        current = self._current()
+        for (members, sha256), copy in self.here.conflicts.items():
+            source = Source(sha256, members, is_conflict=True)
+            beside = self.here.placed.get(members)
+            if sha256 in self.left or (beside is not None and beside.sha256 == sha256):
+                yield Unlink(source)
+            elif beside is None or beside.sha256 in self.left:
+                # What Syncthing let win is old, or a deletion: the copy is what counts.
+                if sha256 in self.heads or (beside is None and not copy.busy):
+                    yield Put(source, members, beside.sha256 if beside is not None else None)
+                elif not copy.busy and current is not None:
+                    yield KeepBoth(source, current)
+            elif current is not None and sha256 != current and not copy.busy:
+                yield KeepBoth(source, current)
+
+    # -- the keep
+
+    def _tidy_keep(self) -> Iterable[Action]:
+        in_place = self.in_place.sha256 if self.in_place is not None else None
+        current = self._current()
+        for sha256 in sorted(self.here.kept):
+            if self.am_holder:
+                if in_place not in self.heads:
+                    continue
+                if sha256 == in_place or sha256 in self.left:
+                    yield Drop(sha256, is_version=sha256 != in_place)
+                elif sha256 in self.heads and current is not None:
+                    yield KeepBoth(Source(sha256), current)
+                elif sha256 in self.here.long_kept:
+                    # Whatever took its place had it: a step between two edits that were stated as one.
+                    yield Drop(sha256, is_version=True)
+            elif self._is_safe(sha256) or (sha256 in self.here.long_kept and self.proven):
+                yield Drop(sha256, is_version=sha256 not in self.heads)
+            elif sha256 in self.heads and self.proven and current is not None:
+                yield KeepBoth(Source(sha256), current)
+
+    def _tidy_edits(self) -> Iterable[Action]:
+        current = self._current()
+        for sha256 in sorted(self.here.edits):
+            if sha256 in self.left or sha256 in self.held_elsewhere:
+                yield DropEdit(sha256)
+            elif sha256 in self.heads and current not in (None, sha256) and self._may_judge():
+                yield KeepBoth(Source(sha256), str(current))

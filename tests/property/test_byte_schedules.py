@@ -1,0 +1,145 @@
+"""Moving bytes, over random schedules (`support.byte_schedules`): nothing is lost, and in the end all is as asked.
+
+A failure prints the seed and what happened. `./prove` runs a million.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.byte_mistakes import MISTAKES, Mistake
+from tests.support.byte_schedules import FIRST, World, run
+
+ROUNDS = 1_000_000 if os.environ.get("LYTS_PROVE") else 10_000
+PORTIONS = 20
+STEPS = (10, 20, 40, 80)
+
+
+def schedule(seed: int, **options: object) -> tuple[str | None, World]:
+    return run(seed, 2 + seed % 3, STEPS[seed // 3 % 4], **options)
+
+
+@pytest.mark.parametrize("portion", range(PORTIONS))
+def test_no_schedule_loses_bytes_and_each_ends_as_asked(portion: int) -> None:
+    for seed in range(portion, ROUNDS, PORTIONS):
+        wrong, world = schedule(seed)
+        assert wrong is None, f"seed {seed}: {wrong}\n" + "\n".join(world.log)
+
+
+CAUGHT_BY = {
+    "a proof of other placement facts counts": 5025,
+    "a stray is unlinked without proof": 714,
+    "unlink before link": 76,
+    "the keep is emptied unproven": 3429,
+    "no keep": 930,
+    "own edits are not kept": 3514,
+    "of two edits one is tidied away": 222,
+    "an edit replaces what it never saw": 585,
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_the_checks_can_fail(mistake: Mistake) -> None:
+    seed = CAUGHT_BY[mistake.name]
+    wrong, _ = schedule(seed, **mistake.options)
+    assert wrong is not None
+    assert schedule(seed)[0] is None
+
+
+# -- schedules by name
+
+
+class Told:
+    """A world in which a test says what happens."""
+
+    def __init__(self, nodes: int, holds: str, **options: object) -> None:
+        self.world = World(1, nodes, **options)  # type: ignore[arg-type]
+        self.by_name = {node.guid[7]: node for node in self.world.nodes}
+        self.world.create(self.world.nodes[0], [self.by_name[name].guid for name in holds])
+        self.everybody = "".join(self.by_name)
+        self.calm()
+
+    def calm(self, who: str = "") -> None:
+        """These (or all) talk and act until there is nothing to do."""
+        assert self.world.settle([self.by_name[name] for name in who]) is None
+
+    def holds(self, at: str, **wishes: bool) -> None:
+        said = {self.by_name[name[1]].guid: yes for name, yes in wishes.items()}
+        self.world.say(self.by_name[at], FIRST, holds=said)
+
+    def ends_as(self, holds: str) -> None:
+        self.calm()
+        assert self.world.unsettled() is None
+        members = frozenset(self.by_name[name].guid for name in holds)
+        for node in self.world.nodes:
+            placed = set(self.world.here(node, FIRST).placed)
+            assert placed == ({members} if node.guid in members else set())
+
+
+def test_reduce_then_undo_with_a_stale_peer() -> None:
+    told = Told(3, "123")
+    told.holds("1", n2=False)
+    told.calm("12")
+    told.holds("1", n2=True)
+    told.calm("12")
+    told.calm("13")
+    told.ends_as("123")
+
+
+def test_a_peer_that_was_away_for_a_reduce_and_its_undo_and_a_reduce() -> None:
+    told = Told(3, "123")
+    for yes in (False, True, False):
+        told.holds("2", n2=yes)
+        told.calm("12")
+    told.ends_as("13")
+
+
+def test_restore_and_reduce_crossing_to_disjoint_sets() -> None:
+    told = Told(4, "12")
+    told.holds("1", n1=False, n3=True)
+    told.holds("2", n2=False, n4=True)
+    told.calm("13")
+    told.calm("24")
+    told.ends_as("34")
+
+
+def test_a_move_to_who_never_had_any_of_it_while_the_old_holder_leaves_soon() -> None:
+    told = Told(3, "1")
+    told.holds("1", n1=False, n3=True)
+    told.calm("12")
+    assert told.world.here(told.by_name["1"], FIRST).placed
+    told.ends_as("3")
+
+
+def test_the_rename_with_a_touch_elsewhere() -> None:
+    """What broke the first of all designs: a touch brings back what was moved away."""
+    told = Told(3, "123")
+    told.holds("1", n3=False)
+    told.world.touch(told.by_name["2"])
+    told.calm("13")
+    told.world.touch(told.by_name["2"])
+    told.ends_as("12")
+
+
+def test_opposite_wishes_at_once() -> None:
+    told = Told(2, "1")
+    told.holds("1", n1=False, n2=True)
+    told.holds("2", n1=True, n2=False)
+    told.calm("1")
+    told.calm("2")
+    told.calm()
+    assert told.world.unsettled() is None
+
+
+def test_three_edits_at_once_are_three_files() -> None:
+    told = Told(3, "123")
+    for node in told.world.nodes:
+        told.world.edit(node)
+    for name in told.everybody:
+        told.calm(name)
+    told.calm()
+    assert told.world.unsettled() is None
+    guids = {guid for node in told.world.nodes for guid in node.states}
+    assert len(guids) == 3

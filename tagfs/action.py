@@ -9,7 +9,7 @@ throughout; `Store.act` decides what to do about errors.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
@@ -18,21 +18,22 @@ import lmdb
 
 from tagfs.change import Change
 from tagfs.errors import DiskFull
-from tagfs.fact import parse_fact, time_text
+from tagfs.fact import Fact, parse_fact, time_text
 from tagfs.glossary import NODE_THING
 from tagfs.guid import Guid
+from tagfs.home import OPEN, Folder, folders_for, set_folder
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.catchup import catch_up, new_segment_number, put_segment
 from tagfs.index.env import Index, is_full
 from tagfs.index.positions import known_segments, newest_read
 from tagfs.index.read import View
-from tagfs.index.schema import CLOCK_KEY, OPEN_SEGMENT_KEY
+from tagfs.index.schema import CLOCK_KEY, open_segment_key
 from tagfs.layout import FORMAT
 from tagfs.ledger import Appender
 from tagfs.seen import FILE_NAME as SEEN_FILE
 from tagfs.seen import BehindOwnLedger, Seen, is_news, read_seen, seen_by_others, who_saw_more, write_seen
-from tagfs.stamp import MAX_DRAG_MS, Clock, when_of
+from tagfs.stamp import MAX_DRAG_MS, Clock, make_stamp, when_of
 
 T = TypeVar("T")
 
@@ -63,8 +64,9 @@ def attempt(
         later: told what is still to be fsynced; None: it is done here.
     """
     appender = Appender(place.ledgers, place.own_folder)
+    appenders = [appender]
     tx = index.env.begin(write=True)
-    appended = committed = False
+    committed = False
     try:
         applier = Applier(index, tx, place.node)
         others = seen_by_others(place.ledgers, place.own_folder)
@@ -82,15 +84,23 @@ def attempt(
         behind = _behind_own_ledger(applier, place, others, newest_before)
         clock = Clock(place.node[:8], _newest_given(applier, appender, place.wall_ms))
         clock.observe(applier.newest_when, place.wall_ms)
+        clock_before = make_stamp(clock.last, place.node[:8])
         change = Change(applier, clock, place.wall_ms, place.node, action, undoes)
         result = state_facts(change)
-        if behind is not None and change.lines:
+        if behind is not None and change.has_stated():
             raise behind
-        if (caught.to_vouch and behind is None) or change.lines:
+        vouched = _by_folder(change, caught.to_vouch) if behind is None else {}
+        for folder in sorted({*vouched, *change.said}, key=sorted):
+            if folder:
+                name = set_folder(place.own_folder, change.label_of(folder))
+                appenders.append(Appender(place.ledgers, name))
             # A segment is named by a stamp of ours, never by one we vouch for; each line may begin one.
-            vouched = [(clock.tick(place.wall_ms), line) for _, line in caught.to_vouch]
-            _append(applier, appender, place, vouched + change.lines, len(vouched), change)
-            appended = True
+            again = [(clock.tick(place.wall_ms), fact, line) for fact, line in vouched.get(folder, ())]
+            stated = [
+                (fact.at if fact.by == place.node and fact.at > clock_before else clock.tick(place.wall_ms), fact, line)
+                for fact, line in change.said.get(folder, ())
+            ]
+            _append(applier, appenders[-1] if folder else appender, place, again, stated)
         applier.flush()
         tx.put(CLOCK_KEY, clock.last.to_bytes(8, "big"), db=index.db["meta"])
         learned = applier.numbers.learned
@@ -102,16 +112,16 @@ def attempt(
         full = isinstance(exc, lmdb.Error) and is_full(exc, place.ledgers)  # asked before anything is cut back
         if not committed:
             tx.abort()
-            if appended:
-                appender.take_back()
+            for one in appenders:
+                one.take_back()
         if full:
             raise DiskFull(place.ledgers) from exc
         raise
-    if appended:
+    for one in appenders:
         if later is None:
-            appender.sync()
+            one.sync()
         else:
-            later(appender.written())
+            later(one.written())
     if news is not None:
         with suppress(OSError):  # a full disk, say: the facts are safe, and the next action tells it
             write_seen(os.path.join(place.ledgers, place.own_folder), place.scratch, news)
@@ -148,15 +158,33 @@ def _news(applier: Applier, place: Place, read_something: bool) -> Seen | None:
     return Seen(place.node, FORMAT, time_text(place.wall_ms * 1_000_000), now)
 
 
-def _append(
-    applier: Applier, appender: Appender, place: Place, lines: list[tuple[str, bytes]], vouched: int, change: Change
-) -> None:
-    """Append lines, the vouched ones first, and note in the transaction where they stand."""
+def _by_folder(change: Change, to_vouch: list[tuple[str, bytes]]) -> dict[Folder, list[tuple[Fact, bytes]]]:
+    """Lines to vouch for, by the folder in which they belong: who is kept from a file must not read them."""
+    found: dict[Folder, list[tuple[Fact, bytes]]] = {}
+    nodes = change.nodes() if to_vouch else []
+    for _, line in to_vouch:
+        fact = parse_fact(line.rstrip(b"\n"))
+        state = change.state(fact.file) if fact.file is not None else None
+        folders = folders_for(state, {}, change.node, nodes) if state is not None and state.knows else [OPEN]
+        for folder in folders:
+            found.setdefault(folder, []).append((fact, line))
+    return found
+
+
+Said = Sequence[tuple[str, Fact, bytes]]
+"""(Stamp under which a segment may begin with it, fact, line)."""
+
+
+def _append(applier: Applier, appender: Appender, place: Place, again: Said, stated: Said) -> None:
+    """Append lines, those that are vouched for first, and note in the transaction where they stand."""
     tx, db = applier.tx, applier.db
-    raw = tx.get(OPEN_SEGMENT_KEY, db=db["meta"])
+    key = open_segment_key("" if appender.folder == place.own_folder else appender.folder)
+    raw = tx.get(key, db=db["meta"])
     boot, _, name = raw.decode().partition(" ") if raw is not None else ("", "", "")
     known = tx.get(name.encode(), db=db["segment"]) if boot == place.boot_id and name else None
     going_on = unpack_segment(known) if known is not None else None
+    said = [*again, *stated]
+    lines = [(stamp, line) for stamp, _, line in said]
     done = 0
     for part in appender.append(lines, name if going_on else None, going_on.applied_bytes if going_on else 0):
         read = (
@@ -172,16 +200,14 @@ def _append(
             lines=read.lines + part.line_count,
             newest_when=read.newest_when,
         )
-        tx.put(OPEN_SEGMENT_KEY, f"{place.boot_id} {part.name}".encode(), db=db["meta"])
-        said_again = [parse_fact(line.rstrip(b"\n")) for _, line in lines[done : min(done + part.line_count, vouched)]]
+        tx.put(key, f"{place.boot_id} {part.name}".encode(), db=db["meta"])
+        facts = [fact for _, fact, _ in said[done : done + part.line_count]]
+        said_again = facts[: max(len(again) - done, 0)]
         for fact in said_again:
             applier.add(fact, read.number)
-        stated = change.facts[max(done - vouched, 0) : max(done + part.line_count - vouched, 0)]
-        applier.note_mentions(stated, read.number)
+        applier.note_mentions(facts[len(said_again) :], read.number)
         limit = (place.wall_ms + MAX_DRAG_MS) << 16
-        ours = [
-            fact.at for fact in (*said_again, *stated) if fact.at[26:] == place.node[:8] and when_of(fact.at) <= limit
-        ]
+        ours = [fact.at for fact in facts if fact.at[26:] == place.node[:8] and when_of(fact.at) <= limit]
         if ours:
             read = read._replace(newest_when=max(read.newest_when, when_of(max(ours))))
         put_segment(applier, part.name, read)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tagfs.errors import BadRequest
+from tagfs.errors import BadRequest, StoreError
 from tagfs.fact import MAX_LINE_BYTES, Fact, encode_fact, what_is_wrong_with_statements
-from tagfs.glossary import SET_THING, TAG_THING, Thing
+from tagfs.glossary import NODE_THING, SET_THING, TAG_THING, Thing
 from tagfs.guid import Guid
+from tagfs.home import OPEN, Folder, folders_for
 from tagfs.index.apply import Applier
 from tagfs.index.read import View
 from tagfs.merge import FileState
+from tagfs.place import node_sets
 from tagfs.stamp import Clock, when_of
 
 
@@ -31,10 +33,11 @@ class Change:
         self.node = node
         self.action = action
         self.undoes = undoes
-        self.lines: list[tuple[str, bytes]] = []
-        self.facts: list[Fact] = []
         self.unasked = False
         """Nobody asked for this: its facts belong to no action, since `undo` answers what a person did."""
+        self.said: dict[Folder, list[tuple[Fact, bytes]]] = {}
+        """What was stated, with its line, by the folder it is to stand in."""
+        self._sets_stated: list[Thing] = []
         self._applier = applier
         self._clock = clock
 
@@ -52,24 +55,57 @@ class Change:
 
     def about_file(self, guid: str, **statements: Any) -> Fact:
         """State something about a file: keywords are the fields of `Fact`."""
-        newest = self._applier.entry(guid).newest()
-        return self._state(when_of(newest) if newest else 0, file=guid, **statements)
+        entry = self._applier.entry(guid)
+        newest = entry.newest()
+        said = statements.get("knows") or {}
+        folders = [OPEN]
+        if entry.state.knows or said:
+            folders = folders_for(entry.state, said, self.node, self.nodes())
+        return self._state(when_of(newest) if newest else 0, folders, file=guid, **statements)
+
+    def nodes(self) -> list[str]:
+        """All nodes of the library."""
+        return sorted({self.node, *(guid for guid, _ in self.view.things(NODE_THING))})
+
+    def carry(self, folder: Folder, facts: list[Fact]) -> None:
+        """Write facts that are known already, whoever made them, into this node's ledger in a folder."""
+        for fact in facts:
+            self.said.setdefault(folder, []).append((fact, encode_fact(fact)))
+
+    def has_stated(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.said)
+
+    def label_of(self, folder: Folder) -> str:
+        """The label of the set whose nodes share a folder.
+
+        Raises:
+            StoreError: nobody has named that set yet, as far as this node has read.
+        """
+        stated = [thing.value("set") for thing in self._sets_stated]
+        for label, nodes in (*((one.label, one.nodes) for one in node_sets(self.view)), *stated):
+            if frozenset(nodes) == folder:
+                return str(label)
+        raise StoreError("what this device has read of the others is not complete yet; try again in a moment")
 
     def about_tag(self, tag: str, **statements: Any) -> Fact:
         """State something about a tag."""
         newest = self._applier.thing(TAG_THING, tag).newest
-        return self._state(when_of(newest) if newest else 0, tag=tag, **statements)
+        return self._state(when_of(newest) if newest else 0, [OPEN], tag=tag, **statements)
 
     def about(self, subject: str, kind: str, text: str, **statements: Any) -> Fact:
         """State something about a node, saved query or set: `subject` is the field of `Fact`, `kind` its thing."""
-        newest = self._applier.thing(kind, text).newest
-        return self._state(when_of(newest) if newest else 0, **{subject: text}, **statements)
+        thing = self._applier.thing(kind, text)
+        newest = thing.newest
+        if kind == SET_THING:
+            self._sets_stated.append(thing)
+        return self._state(when_of(newest) if newest else 0, [OPEN], **{subject: text}, **statements)
 
     def new_set(self, set_id: str, label: str, nodes: list[str]) -> Fact:
         """State that a nodeset has its folder under this label."""
         return self.about("set", SET_THING, set_id, label=label, nodes=nodes)
 
-    def _state(self, after: int, **fields: Any) -> Fact:
+    def _state(self, after: int, folders: list[Folder], **fields: Any) -> Fact:
         at = self._clock.tick(self.wall_ms, after)
         if self.action is None and not self.unasked:
             self.action = at
@@ -80,6 +116,6 @@ class Change:
             # A reader would set it aside: acknowledged today, and gone after the next rebuild.
             raise BadRequest(f"this cannot be kept: {why}")
         self._applier.add(fact, None)
-        self.facts.append(fact)
-        self.lines.append((at, line))
+        for folder in folders:
+            self.said.setdefault(folder, []).append((fact, line))
         return fact

@@ -19,6 +19,7 @@ from pyroaring import BitMap
 from tagfs.errors import PeerDataError
 from tagfs.fact import Fact, encode_fact, parse_fact
 from tagfs.glossary import Thing, subject_of, thing_facts
+from tagfs.home import is_own
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
 from tagfs.index.positions import look, owner_of, segment_key
@@ -85,7 +86,7 @@ def catch_up(
     rolled_back: list[str] = []
     lost_mentions: list[int] = []
     for name, read in looked.missing:
-        if name.startswith(own_folder + "/") and read.lines:
+        if is_own(name.partition("/")[0], own_folder) and read.lines:
             rolled_back.append(name)
             lost_mentions.append(read.number)
             applier.tx.delete(segment_key(name), db=applier.db["segment"])
@@ -140,13 +141,20 @@ def catch_up(
     to_vouch: list[tuple[str, bytes]] = []
     if rolled_back:
         # Other nodes may hold more of the segment we were writing: what comes now gets a new name.
-        applier.tx.delete(OPEN_SEGMENT_KEY, db=applier.db["meta"])
+        _begin_new_segments(applier)
         applier.flush()
         to_vouch, let_go = _lines_to_vouch(applier, ledgers, lost_mentions, node_guid())
         if to_vouch or not let_go:
             for name in rolled_back:
                 applier.put_thing(REPORT, name, ["rolled back", wall_ms, len(to_vouch)])
     return applier, CaughtUp(lines, set_aside, rolled_back, to_vouch)
+
+
+def _begin_new_segments(applier: Applier) -> None:
+    cursor = applier.tx.cursor(applier.db["meta"])
+    found = cursor.set_range(OPEN_SEGMENT_KEY)
+    while found and cursor.key().startswith(OPEN_SEGMENT_KEY):
+        found = cursor.delete()
 
 
 def _begins_as_read(path: str, read: SegmentRead) -> bool:

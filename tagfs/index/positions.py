@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tagfs.home import is_own
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.schema import FOLDER_KEY, U64
 from tagfs.ledger import SUFFIX, SegmentFile, folders_below, segments_below, segments_in
@@ -109,10 +110,13 @@ def is_behind(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str, *, but
         but_for_own: what was added to our own is none of it; somebody else sees to that.
     """
     looked = look(tx, db, ledgers, own_folder, thorough=False, wall_ms=0)
-    own = own_folder + "/"
-    return any(not but_for_own or not file.name.startswith(own) for file in looked.changed) or any(
-        read.lines and name.startswith(own) for name, read in looked.missing
+    return any(not but_for_own or not _is_ours(file.name, own_folder) for file in looked.changed) or any(
+        read.lines and _is_ours(name, own_folder) for name, read in looked.missing
     )
+
+
+def _is_ours(name: str, own_folder: str) -> bool:
+    return is_own(name.partition("/")[0], own_folder)
 
 
 def _unchanged(tx: Any, db: dict[str, Any], ledgers: str, folder: str, mtime_ns: int) -> bool:

@@ -82,6 +82,12 @@ TERM_HEAD = struct.Struct(">BBIQ")
 CLOCK_KEY = b"clock"  # in meta: the newest `when` this node gave, u64
 OPEN_SEGMENT_KEY = b"open_segment"  # in meta: boot id, blank, name of the segment begun in that boot
 
+
+def open_segment_key(folder: str) -> bytes:
+    """The key for one of this node's ledger folders, "" for the open one."""
+    return OPEN_SEGMENT_KEY + (b":" + folder.encode() if folder else b"")
+
+
 FOLDER_KEY = b"folder:"  # in meta, before a ledger folder: its mtime u64, name of its newest segment
 
 CHANGES_KEPT = 1000

@@ -140,7 +140,7 @@ def act_randomly(store: Store, dice: random.Random, nodes: Iterable[str] = (), d
                 living.append(guid)
             else:
                 _change_randomly(change, guid, dice, others)
-        return change.facts
+        return [fact for said in change.said.values() for fact, _ in said]
 
     return store.act(state, durable=durable)
 

@@ -25,6 +25,7 @@ def create_store(
     set_id: Callable[[list[str]], str],
     machine: Machine,
     machine_id: str = "",
+    library: str | None = None,
 ) -> StoreInfo:
     """Make a store with one node in the folder `root`.
 
@@ -33,6 +34,7 @@ def create_store(
         folder_name: the alias as a folder name, for its ledgers and its set.
         set_id: the id of a nodeset from the GUIDs of its nodes (`sync.nodeset.set_id`).
         machine_id: tells a store that was moved or copied to another machine.
+        library: the library that this node joins; None begins one.
     Raises:
         BadRequest: there is a store already, or the folder holds something else.
         DiskFull, StoreError: it cannot be written.
@@ -62,7 +64,7 @@ def create_store(
         write_private(os.path.join(layout.scratch, "CACHEDIR.TAG"), CACHE_TAG)
         info = StoreInfo(
             format=FORMAT,
-            library=new_guid(machine.random_bytes(16)),
+            library=library or new_guid(machine.random_bytes(16)),
             node=new_guid(machine.random_bytes(16)),
             alias=alias,
             ledger_folder=folder_name,

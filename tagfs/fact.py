@@ -33,6 +33,7 @@ from tagfs.stamp import is_stamp
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is set aside unread; the longest we write (notes) is far shorter."""
+MAX_ADDRESSES = 16
 MAX_TEXT_BYTES = 200
 """What names a tag, a saved query or a set is no longer: these texts become keys of the index."""
 
@@ -103,6 +104,8 @@ class Fact(msgspec.Struct, omit_defaults=True):
     unalias: dict[str, dict[str, str]] | None = None
     # statements about a node (with `alias`), a saved query, a nodeset
     device: str | None = None
+    addresses: list[str] | None = None
+    introduces: bool | None = None
     gone: bool | None = None
     query: str | None = None
     label: str | None = None
@@ -221,6 +224,11 @@ def what_is_wrong_with_statements(fact: Fact) -> str:
             return f"{fact.node!r} is no node"
         if fact.alias is not None and not isinstance(fact.alias, str):
             return "an alias of a node must be a text"
+        for texts in ([fact.device] if fact.device is not None else (), fact.addresses or ()):
+            if any(map(_bad_text, texts)):
+                return f"{next(filter(_bad_text, texts))!r} is no device or address"
+        if fact.addresses is not None and len(fact.addresses) > MAX_ADDRESSES:
+            return f"more than {MAX_ADDRESSES} addresses"
     elif fact.saved is not None:
         if _bad_text(fact.saved):
             return f"{fact.saved!r} cannot name a saved query"

@@ -56,8 +56,13 @@ class Thing:
             self._pairs("alias", at, fact.alias if isinstance(fact.alias, list) else None, fact.unalias)
         elif fact.node is not None:
             self._register("alias", at, fact.alias)
-            self._register("device", at, fact.device)
+            self._register("addresses", at, fact.addresses)
+            self._register("introduces", at, fact.introduces)
             self._register("gone", at, fact.gone)
+            # Not a register: who vouches for which device decides, not who said it last (`sync.nodes`).
+            if fact.device is not None:
+                added = self._pair("device", fact.device)[0]
+                added[node_of(at)] = min(at, added.get(node_of(at), at))
         elif fact.saved is not None:
             self._register("query", at, fact.query)
         elif fact.set is not None and fact.label is not None and fact.nodes is not None:
@@ -159,6 +164,9 @@ def thing_facts(kind: str, text: str, thing: Thing, node_guid: Mapping[str, str]
     for relation, targets in thing.pairs.items():
         for target, (added, removed) in targets.items():
             for at in added.values():
+                if relation == "device":
+                    at_stamp(at).device = target
+                    continue
                 setattr(at_stamp(at), relation, [*(getattr(at_stamp(at), relation) or []), target])
             if removed:
                 fact = at_stamp(thing.newest)

@@ -1,0 +1,111 @@
+"""The nodes of a library: what they are called, which device each is, and whom this one connects to.
+
+Facts travel through ledgers that other devices write, so a fact alone must not make this
+device talk to another. A node connects to the devices that a person accepted on it, to those
+that were accepted on a node it connects to and that may introduce others, and so on. Which
+device a node is was said when it was accepted; of several statements that count the oldest
+does, so a device id is never changed by a fact. Pure, but for the view.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from tagfs.glossary import NODE_THING, Thing
+from tagfs.index.read import View
+
+_DEVICE = re.compile(r"[A-Z2-7]{7}(-[A-Z2-7]{7}){7}\Z")
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class NodeInfo(NamedTuple):
+    """What facts say about a node.
+
+    `said`: device id -> first 8 digits of each node that said so -> stamp.
+    """
+
+    guid: str
+    alias: str
+    addresses: tuple[str, ...]
+    introduces: bool
+    gone: bool
+    said: Mapping[str, Mapping[str, str]]
+
+
+class Trusted(NamedTuple):
+    """A node that this one connects to, and as which device."""
+
+    node: NodeInfo
+    device: str
+
+
+class Doubt(NamedTuple):
+    """A node whose device is stated otherwise than it was accepted."""
+
+    node: NodeInfo
+    device: str
+    said_by: str
+
+
+def is_device_id(text: str) -> bool:
+    """Whether a text has the form of a Syncthing device id."""
+    return _DEVICE.match(text) is not None
+
+
+def node_info(guid: str, thing: Thing) -> NodeInfo:
+    """A node as its facts have it."""
+    return NodeInfo(
+        guid=guid,
+        alias=str(thing.value("alias", guid[:8])),
+        addresses=tuple(thing.value("addresses", ())),
+        introduces=bool(thing.value("introduces", True)),
+        gone=bool(thing.value("gone", False)),
+        said={device: added for device, (added, _) in thing.pairs.get("device", {}).items() if is_device_id(device)},
+    )
+
+
+def nodes_of(view: View) -> dict[str, NodeInfo]:
+    """All nodes that facts speak of, by GUID."""
+    return {guid: node_info(guid, Thing.unpacked(_unpack(packed))) for guid, packed in view.things(NODE_THING)}
+
+
+def trusted_nodes(me: str, nodes: Mapping[str, NodeInfo]) -> dict[str, Trusted]:
+    """The nodes that this one connects to, by GUID; without itself."""
+    trusted: dict[str, Trusted] = {}
+    introducers = {me[:8]}
+    while True:
+        found = [
+            (guid, device)
+            for guid, node in nodes.items()
+            if guid != me and guid not in trusted and not node.gone
+            for device in [_oldest(node, introducers)]
+            if device is not None
+        ]
+        if not found:
+            return trusted
+        for guid, device in found:
+            trusted[guid] = Trusted(nodes[guid], device)
+            if nodes[guid].introduces:
+                introducers.add(guid[:8])
+
+
+def _oldest(node: NodeInfo, introducers: Iterable[str]) -> str | None:
+    """The device that was first said to be this node by one of these."""
+    said = [(at, device) for device, by_node in node.said.items() for who, at in by_node.items() if who in introducers]
+    return min(said)[1] if said else None
+
+
+def doubts(me: str, nodes: Mapping[str, NodeInfo]) -> list[Doubt]:
+    """Statements that a trusted node is another device than the one it was accepted as: `doctor` names them."""
+    trusted = trusted_nodes(me, nodes)
+    by8 = {guid[:8]: node.alias for guid, node in nodes.items()}
+    return [
+        Doubt(found.node, device, by8.get(min(by_node, key=lambda who: by_node[who]), "?"))
+        for found in trusted.values()
+        for device, by_node in found.node.said.items()
+        if device != found.device
+    ]

@@ -61,6 +61,16 @@ def set_ledger_folder_id(set_id: str, node: str) -> str:
     return f"{set_id}-{node}"
 
 
+def is_data_id(folder_id: str) -> bool:
+    """Whether a folder is the data of a set."""
+    return folder_id.startswith("lsd-") and folder_id.count("-") == 1
+
+
+def is_ledger_id(folder_id: str) -> bool:
+    """Whether a folder is somebody's ledger, the open one or one for a set."""
+    return folder_id.startswith("lyts-") or (folder_id.startswith("lsd-") and not is_data_id(folder_id))
+
+
 def own_ledger(
     folder_id: str, path: str, label: str, devices: Iterable[str], *, settled: bool, paused: bool = False
 ) -> FolderConfig:

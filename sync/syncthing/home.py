@@ -8,6 +8,9 @@ What is set, and why:
 - No usage report, no crash report, no upgrade, no browser: a program in the background
   tells nobody anything that it was not asked for, and its version is the system's business.
 - It tries again every 5 s to reach who is not connected; the default is a minute.
+- The library's folders come up quiet: ledgers receive-only, also this node's own, and data paused.
+  What happened while this node was away is read before anything is sent or moved (`sync.daemon`
+  then lets them go); a power cut may have left a ledger that is older than what the others have.
 - Discovery, relays and NAT stay as they are, since they are how two devices of a person find
   each other; `local_only` turns all of that off, for tests and laboratories.
 """
@@ -22,7 +25,7 @@ from typing import NamedTuple
 
 from sync.syncthing.address import Address, Key, dialled, read_address
 from sync.syncthing.errors import BadAddress, BadSettings
-from sync.syncthing.folders import RECONNECT_S
+from sync.syncthing.folders import RECEIVE_ONLY, RECONNECT_S, is_data_id, is_ledger_id
 
 ALWAYS = {
     "startBrowser": "false",
@@ -130,9 +133,19 @@ def changed(path: str, before: bytes, own_id: str, wishes: Wishes) -> bytes:
         for device in root.findall("device"):
             if device.get("id") == own_id:
                 device.set("name", wishes.name)
+    for folder in root.findall("folder"):
+        _quieten(folder)
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8")
     return text + b"\n"
+
+
+def _quieten(folder: ET.Element) -> None:
+    folder_id = folder.get("id") or ""
+    if is_ledger_id(folder_id):
+        folder.set("type", RECEIVE_ONLY)
+    elif is_data_id(folder_id):
+        _set(folder, "paused", "true")
 
 
 def _set(parent: ET.Element, name: str, value: str) -> None:

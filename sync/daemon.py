@@ -1,0 +1,483 @@
+"""The daemon: keeps what Syncthing does and what facts want the same, for ever.
+
+Nothing is remembered that the disk and the ledgers do not say, so it may be ended or
+killed at any point and started again. A round is short:
+
+1. take in what arrived in the ledgers (the index does, `Store.catch_up_if_behind`)
+2. nodes and sets that changed: Syncthing's devices and folders follow (`shares`)
+3. own ledgers that grew are made durable, and Syncthing told to look at them
+4. each file that something happened to is looked at (`looking`), decided about (`machine`)
+   and dealt with (`hands`)
+5. who waits for proofs and what was proven here is written down (`proofs`)
+
+Events wake it; everything is looked through once at the start, and again whenever
+Syncthing was started anew, since what happened meanwhile is in no event.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from pyroaring import BitMap
+
+from sync import proofs
+from sync.agenda import Agenda
+from sync.hands import Hands
+from sync.looking import Looked, Looking
+from sync.machine import Here, Members, Proof, Prove, Wanted, decide
+from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
+from sync.nodeset import label, set_id
+from sync.placing import wanted_of
+from sync.shares import Myself, shares
+from sync.sharing import share
+from sync.shelves import Shelves, guid_in
+from sync.starting import Standing, next_step
+from sync.stock import Stock
+from sync.syncthing.client import Syncthing
+from sync.syncthing.errors import FolderNotKnown, FolderPaused, FolderStopped, NotReachable, SyncthingError
+from sync.syncthing.folders import ledger_folder_id
+from sync.syncthing.records import Event
+from tagfs.change import Change
+from tagfs.durable import sync_paths
+from tagfs.errors import LytsError
+from tagfs.glossary import SET_THING
+from tagfs.guid import guid_of_bytes
+from tagfs.index.positions import known_segments, newest_read
+from tagfs.index.read import View
+from tagfs.layout import make_folder
+from tagfs.ledger import segments_in
+from tagfs.place import NodeSet, node_sets
+from tagfs.seen import seen_by_others, who_saw_more
+from tagfs.store import Store
+from tagfs.term import HOLDS
+
+log = logging.getLogger(__name__)
+
+WATCHED = ("ItemFinished", "LocalIndexUpdated", "RemoteIndexUpdated", "FolderCompletion", "DeviceConnected")
+AT_ONCE = 500
+LOOK_S = 0.25
+RECONCILE_MS = 300_000
+EVENTS_WAIT_S = 30.0
+
+
+class Daemon:
+    """One node at work. `run` is the loop; `round` does one turn of it."""
+
+    def __init__(
+        self,
+        store: Store,
+        syncthing: Syncthing,
+        device: str,
+        wall_ns: Callable[[], int] = time.time_ns,
+        *,
+        min_copies: int = 1,
+    ) -> None:
+        """Args:
+        device: the id of this node's own device.
+        """
+        self._store = store
+        self._syncthing = syncthing
+        self._device = device
+        self._wall_ns = wall_ns
+        self._min_copies = min_copies
+        self._stock = Stock(os.path.join(store.layout.root, "sync.db"))
+        info = store.info
+        self._me = Myself(store.node, info.alias, info.library, info.ledger_folder, device)
+        self._agenda = Agenda()
+        self._odd: set[str] = set()
+        """Files of which more is here than what is in place: conflict copies, kept bytes."""
+        self._proofs: dict[str, set[Proof]] = {}
+        self._waits: dict[str, str] = {}
+        self._heard: dict[str, tuple[tuple[int, int, int], proofs.Said]] = {}
+        self._nodes: dict[str, NodeInfo] = {}
+        self._trusted: dict[str, Trusted] = {}
+        self._sets: list[NodeSet] = []
+        self._shelves = Shelves(store.layout, {})
+        self._ledger_paths: dict[str, str] = {}
+        self._told = -1
+        self._pushed: dict[str, tuple[int, int]] = {}
+        self._reconciled_ms = -RECONCILE_MS
+        self._events: queue.SimpleQueue[list[Event] | None] = queue.SimpleQueue()
+        self._settled = self._data_flows = False
+        self._began_ms = wall_ns() // 1_000_000
+        self._refused = False
+
+    # -- the loop
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        listener = threading.Thread(target=self._listen, args=(stop,), name="lyts-events", daemon=True)
+        listener.start()
+        while not stop.is_set():
+            try:
+                events = self._wait()
+                self.round(events)
+            except SyncthingError as exc:
+                log.error("Syncthing: %s", exc)
+                stop.wait(1.0)
+            except (LytsError, OSError) as exc:
+                log.error("to be tried again: %s", exc, exc_info=exc)
+                stop.wait(1.0)
+
+    def close(self) -> None:
+        self._stock.close()
+
+    def _wait(self) -> list[Event]:
+        if len(self._agenda):
+            timeout = 0.0
+        else:
+            timeout = LOOK_S
+        found: list[Event] = []
+        try:
+            got = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
+            while True:
+                if got is None:
+                    self._begin_anew()
+                else:
+                    found.extend(got)
+                got = self._events.get_nowait()
+        except queue.Empty:
+            return found
+
+    def _begin_anew(self) -> None:
+        """Syncthing was started: events are missing, and its folders came up quiet (`syncthing.home`)."""
+        self._reconciled_ms = -RECONCILE_MS
+        self._pushed.clear()
+        self._settled = self._data_flows = self._refused = False
+        self._began_ms = self._wall_ns() // 1_000_000
+        self._told = -1
+
+    def _listen(self, stop: threading.Event) -> None:
+        since, began = 0, ""
+        while not stop.is_set():
+            try:
+                now_began = self._syncthing.status().start_time
+                if now_began != began:
+                    since, began = 0, now_began
+                    self._events.put(None)
+                events = self._syncthing.events(since, WATCHED, timeout_s=EVENTS_WAIT_S if since else 1.0)
+                if events:
+                    since = events[-1].id
+                    self._events.put(events)
+            except NotReachable:
+                stop.wait(0.5)
+            except SyncthingError as exc:
+                log.info("no events: %s", exc)
+                stop.wait(1.0)
+
+    def round(self, events: Iterable[Event] = ()) -> bool:
+        """One turn. Says whether there is more to do at once."""
+        self._take_in(events)
+        self._store.catch_up_if_behind()
+        self._see_what_changed()
+        now_ms = self._wall_ns() // 1_000_000
+        if not self._settled and not self._settle(now_ms):
+            return False
+        self._push_ledgers()
+        self._hear()
+        if now_ms - self._reconciled_ms >= RECONCILE_MS:
+            self._reconciled_ms = now_ms
+            self._agenda.add(self._to_reconcile())
+        self._deal_with(self._agenda.take(now_ms, AT_ONCE), now_ms)
+        self._push_ledgers()
+        if not self._data_flows:
+            self._data_flows = True  # everything was looked through once: what is to be linked is linked
+            self._share()
+        return len(self._agenda) > 0
+
+    def _take_in(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if not event.about("folder").startswith("lsd-"):
+                continue
+            names = [event.about("item")] if event.type == "ItemFinished" else []
+            if event.type == "LocalIndexUpdated" and isinstance(event.data, dict):
+                names = [name for name in event.data.get("filenames") or () if isinstance(name, str)]
+            for name in names:
+                guid = guid_in(os.path.basename(name))
+                if guid is not None:
+                    self._odd.add(guid)
+                    self._agenda.add([guid])
+
+    # -- starting
+
+    def _settle(self, now_ms: int) -> bool:
+        """Whether this node's own ledgers may go out by now; see `starting`."""
+        step = next_step(self._standing(now_ms))
+        if step == "go":
+            self._settled = True
+            self._share()
+        elif step == "revert":
+            log.warning("others have seen more of this node's ledger than it has; what differs here is taken back")
+            self._syncthing.revert(self._own_ledger_id())
+        elif step == "refuse" and not self._refused:
+            self._refused = True
+            log.error("this store is an older copy of itself; nothing goes out from it. See: lyts doctor")
+        return self._settled
+
+    def _own_ledger_id(self) -> str:
+        return ledger_folder_id(self._me.library, self._me.guid)
+
+    def _standing(self, now_ms: int) -> Standing:
+        devices = {found.device: guid for guid, found in self._trusted.items()}
+        connections = self._syncthing.connections().connections
+        here = [guid for device, guid in devices.items() if device in connections and connections[device].connected]
+        try:
+            own = self._syncthing.folder_status(self._own_ledger_id())
+            theirs = [self._syncthing.folder_status(ledger_folder_id(self._me.library, guid)) for guid in here]
+        except FolderNotKnown:
+            return Standing(now_ms - self._began_ms, len(devices), len(here), False, False, self._is_behind())
+        return Standing(
+            waited_ms=now_ms - self._began_ms,
+            others=len(devices),
+            connected=len(here),
+            arrived=all(one.settled() for one in (own, *theirs)),
+            changed_here=own.receive_only_total_items > 0,
+            behind=self._is_behind(),
+        )
+
+    def _is_behind(self) -> bool:
+        others = seen_by_others(self._store.layout.ledgers, self._me.ledger_folder)
+        with self._store.view(fresh=False) as view:
+            newest = newest_read(known_segments(view.tx, view.db)).get(self._me.guid[:8], "")
+        return who_saw_more(others, self._me.guid, newest) is not None
+
+    # -- nodes and sets
+
+    def _see_what_changed(self) -> None:
+        with self._store.view(fresh=False) as view:
+            now = view.tx.id()
+            if now == self._told:
+                return
+            changes = view.changes_since(self._told) if self._told >= 0 else None
+            self._told = now
+            nodes, sets = nodes_of(view), node_sets(view)
+            if changes is not None:
+                files = BitMap()
+                for _, changed, _, _ in changes:
+                    files |= changed
+                self._agenda.add(guid_of_bytes(row.guid) for _, row in view.rows(files))
+            else:
+                self._reconciled_ms = -RECONCILE_MS
+        if (nodes, sets) != (self._nodes, self._sets):
+            self._nodes, self._sets = nodes, sets
+            self._trusted = trusted_nodes(self._store.node, nodes)
+            self._share()
+
+    def _share(self) -> None:
+        standing = {one.id: one for one in self._syncthing.folders()}
+        devices = [one.device_id for one in self._syncthing.devices() if one.device_id != self._device]
+        wanted = shares(
+            self._me,
+            self._trusted,
+            self._sets,
+            self._store.layout,
+            standing,
+            devices,
+            settled=self._settled,
+            data_flows=self._data_flows,
+        )
+        paths = {one.id: one.path for one in wanted.folders}
+        self._ledger_paths = {guid: paths[ledger_folder_id(self._me.library, guid)] for guid in self._trusted}
+        ours = ledger_folder_id(self._me.library, "")
+        if share(self._syncthing, wanted, self._device, ours):
+            log.info("Syncthing has %d folders and %d other devices", len(wanted.folders), len(wanted.devices))
+        labels = {one.nodes: one.label for one in self._sets if self._store.node in one.nodes}
+        self._shelves.labels.clear()
+        self._shelves.labels.update(labels)
+
+    def _shelf_for(self, members: Members) -> None:
+        """Make the folder of a set, and have it shared."""
+        if members in self._shelves.labels:
+            return
+        guids = sorted(members)
+
+        def say(change: Change) -> None:
+            change.unasked = True
+            taken = [one.label for one in node_sets(change.view)]
+            wanted = label({guid: self._alias(guid) for guid in guids}, taken)
+            if change.thing(SET_THING, set_id(guids)).value("set") is None:
+                change.new_set(set_id(guids), wanted, guids)
+
+        self._store.act(say)
+        with self._store.view(fresh=False) as view:
+            self._sets = node_sets(view)
+        self._share()
+        make_folder(self._store.layout.data(self._shelves.labels[members], ""))
+
+    def _alias(self, guid: str) -> str:
+        node = self._nodes.get(guid)
+        return node.alias if node is not None else guid[:8]
+
+    def _set_ids(self) -> dict[Members, str]:
+        """The sets that somebody else has, too: those that Syncthing knows of."""
+        shared = {*self._trusted, self._store.node}
+        return {one.nodes: one.set_id for one in self._sets if len(one.nodes & shared) > 1}
+
+    # -- ledgers
+
+    def _push_ledgers(self) -> None:
+        """Own ledgers that grew: durable first, then Syncthing looks at just what changed."""
+        changed = []
+        for segment in segments_in(self._store.layout.ledgers, self._me.ledger_folder):
+            mark = segment.size_bytes, segment.mtime_ns
+            if self._pushed.get(segment.name) != mark:
+                changed.append((segment.name, mark))
+        for beside in ("seen.json", proofs.FILE_NAME):
+            name = f"{self._me.ledger_folder}/{beside}"
+            try:
+                found = os.stat(os.path.join(self._store.layout.ledgers, name))
+            except FileNotFoundError:
+                continue
+            if self._pushed.get(name) != (found.st_size, found.st_mtime_ns):
+                changed.append((name, (found.st_size, found.st_mtime_ns)))
+        if not changed or not self._trusted:
+            return
+        sync_paths(os.path.join(self._store.layout.ledgers, name) for name, _ in changed)
+        subs = [os.path.basename(name) for name, _ in changed]
+        try:
+            self._syncthing.scan(self._own_ledger_id(), subs)
+        except (FolderNotKnown, FolderPaused, FolderStopped) as exc:
+            log.info("own ledgers were not looked at: %s", exc)
+            return
+        self._pushed.update(changed)
+
+    # -- proofs
+
+    def _hear(self) -> None:
+        """What others have proven and wait for."""
+        for guid, folder in self._ledger_paths.items():
+            try:
+                found = os.stat(os.path.join(folder, proofs.FILE_NAME))
+            except FileNotFoundError:
+                continue
+            mark = found.st_ino, found.st_size, found.st_mtime_ns
+            before = self._heard.get(guid)
+            if before is not None and before[0] == mark:
+                continue
+            said = proofs.read(guid, folder)
+            self._heard[guid] = mark, said
+            self._agenda.add({*said.proofs, *said.waits, *(before[1].waits if before is not None else ())})
+
+    def _is_waited_for(self, guid: str) -> bool:
+        return guid in self._waits or any(guid in said.waits for _, said in self._heard.values())
+
+    def _proofs_of(self, guid: str) -> set[Proof]:
+        found = set(self._proofs.get(guid, ()))
+        for _, said in self._heard.values():
+            found |= said.proofs.get(guid, set())
+        return found
+
+    def _say_proofs(self) -> None:
+        for guid in [guid for guid in self._proofs if not self._is_waited_for(guid)]:
+            del self._proofs[guid]
+        text = proofs.text_of(((guid, one) for guid, found in self._proofs.items() for one in found), self._waits)
+        folder = os.path.join(self._store.layout.ledgers, self._me.ledger_folder)
+        proofs.write(folder, self._store.layout.scratch, text)
+
+    # -- files
+
+    def _to_reconcile(self) -> set[str]:
+        """The files of which something is where it need not be, or is not where it should be."""
+        found = set(self._shelves.guids_kept())
+        self._odd |= found
+        anywhere = BitMap()
+        with self._store.view(fresh=False) as view:
+            for members in self._shelves.labels:
+                here = BitMap()
+                for guid, is_odd in self._shelves.guids_in(members):
+                    ordinal = view.ordinal(guid)
+                    if is_odd:
+                        self._odd.add(guid)
+                        found.add(guid)
+                    elif ordinal is not None:
+                        here.add(ordinal)
+                anywhere |= here
+                found.update(guid_of_bytes(row.guid) for _, row in view.rows(here - self._held_by_just(view, members)))
+            missing = self._held_by(view, self._store.node) - anywhere
+            found.update(guid_of_bytes(row.guid) for _, row in view.rows(missing))
+        return found
+
+    def _held_by(self, view: View, node: str) -> BitMap:
+        term = view.term(HOLDS, "", node)
+        return view.posting(term) if term is not None else BitMap()
+
+    def _held_by_just(self, view: View, members: Members) -> BitMap:
+        """The files that all of these hold, and nobody else."""
+        found = BitMap.intersection(*(self._held_by(view, node) for node in members))
+        for node in self._nodes:
+            if node not in members:
+                found -= self._held_by(view, node)
+        return found
+
+    def _deal_with(self, guids: list[str], now_ms: int) -> None:
+        if not guids:
+            return
+        looking = Looking(self._shelves, self._stock, self._syncthing, self._set_ids(), self._device[:7], self._wall_ns)
+        hands = Hands(self._store, self._shelves, self._shelf_for, self._aliases, self._date_text)
+        scans: dict[Members, set[str]] = {}
+        waits_before = dict(self._waits)
+        for guid, state in zip(guids, self._store.states(guids), strict=True):
+            if state.made is None:
+                continue
+            if guid in self._odd:
+                hands.take_out_of_trash_cans(guid)
+            data = state.made.data
+            wanted = wanted_of(state, self._nodes)
+            looked = looking.look(state, data, odd=guid in self._odd)
+            actions = decide(self._store.node, wanted, looked.here, self._proofs_of(guid), self._min_copies)
+            self._note_waiting(guid, wanted, looked)
+            if not self._is_waited_for(guid):
+                actions = [action for action in actions if not isinstance(action, Prove)]
+            if actions:
+                log.debug("%s: %s", guid, actions)
+            done = hands.carry_out(state, data, looked, actions)
+            for members, name in done.scans:
+                scans.setdefault(members, set()).add(name)
+                self._odd.add(guid)
+            if done.proofs:
+                self._proofs[guid] = set(done.proofs)
+                done.again.add(guid)
+            self._agenda.add(done.again)
+            if looked.again or guid in self._waits:
+                self._agenda.again(guid, now_ms)
+            elif not actions:
+                self._agenda.settled(guid)
+                if not (looked.kept or looked.edits or looked.conflicts):
+                    self._odd.discard(guid)
+        self._scan(scans)
+        self._say_proofs()
+        for guid in {*waits_before} ^ {*self._waits}:
+            self._agenda.add([guid])
+
+    def _note_waiting(self, guid: str, wanted: Wanted, looked: Looked) -> None:
+        if not wanted.purged and waits_for_proof(self._store.node, wanted, looked.here):
+            self._waits[guid] = wanted.digest
+        else:
+            self._waits.pop(guid, None)
+
+    def _scan(self, scans: dict[Members, set[str]]) -> None:
+        ids = self._set_ids()
+        for members, names in scans.items():
+            if members in ids:
+                try:
+                    self._syncthing.scan(ids[members], sorted(names))
+                except (FolderNotKnown, FolderPaused, FolderStopped) as exc:
+                    log.info("%s was not looked at: %s", ids[members], exc)
+
+    def _aliases(self) -> dict[str, str]:
+        return {guid: node.alias for guid, node in self._nodes.items()}
+
+    def _date_text(self) -> str:
+        return datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).strftime("%Y-%m-%d")
+
+
+def waits_for_proof(me: str, wanted: Wanted, here: Here) -> bool:
+    """Whether something of a file is here that may only go once it is proven elsewhere, or in place. Pure."""
+    strays = any(members != wanted.holds for members in here.placed)
+    return strays or bool(here.edits) or (me not in wanted.holds and bool(here.kept))

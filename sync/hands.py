@@ -1,0 +1,285 @@
+"""Carries out what `machine.decide` says, on the disk and in the ledger, and says what Syncthing must look at.
+
+Each action is done so that a crash in the middle leaves something that the next look makes
+sense of, and loses nothing:
+
+- bytes are put under a second name before the first one goes, and the folder is durable
+  before anything that relies on it is said
+- what stands in the way goes to the keep before it is replaced
+- before a file is touched it is checked to be the one that was looked at: its inode, size
+  and time are those of the hash, and nobody has it open for writing. If not, nothing is
+  done; the next look decides anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+from sync import machine
+from sync.looking import Looked, is_being_written
+from sync.machine import Members, Proof, Source
+from sync.shelves import Shelves, data_name
+from tagfs.bytes import hash_file, remove, take, try_link
+from tagfs.change import Change
+from tagfs.durable import sync_paths
+from tagfs.errors import StoreError
+from tagfs.face import face_of
+from tagfs.fact import Content, Made, time_text
+from tagfs.guid import Guid
+from tagfs.layout import make_folder
+from tagfs.merge import FileState
+from tagfs.place import kept_versions_folder
+from tagfs.slug import data_path
+from tagfs.store import Store
+from tagfs.views.names import split_extension
+
+log = logging.getLogger(__name__)
+
+CONFLICT_TAG = "conflict"
+MAX_NAME_BYTES = 255
+
+
+class Done(NamedTuple):
+    """What carrying out actions on one file asks for.
+
+    `scans`: (set, name in its folder) that Syncthing must look at. `proofs`: what this node
+    can say now. `again`: files to be looked at again.
+    """
+
+    scans: list[tuple[Members, str]]
+    proofs: list[Proof]
+    again: set[str]
+
+
+class Hands:
+    """Does things, one file at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        shelves: Shelves,
+        shelf_for: Callable[[Members], None],
+        names: Callable[[], dict[str, str]],
+        date_text: Callable[[], str],
+    ) -> None:
+        """Args:
+        shelf_for: makes the folder of a set, and has it shared; then it is on the shelves.
+        names: GUID -> alias of all nodes.
+        date_text: today, for the name of the other version of a file.
+        """
+        self._store = store
+        self._shelves = shelves
+        self._shelf_for = shelf_for
+        self._names = names
+        self._date_text = date_text
+
+    def carry_out(self, state: FileState, data: str, looked: Looked, actions: Collection[machine.Action]) -> Done:
+        """Do what was decided. An action that the disk no longer allows is left out, and the file looked at again."""
+        done = Done([], [], set())
+        for action in actions:
+            try:
+                if not self._do(state, data, looked, action, done):
+                    done.again.add(state.guid)
+            except FileNotFoundError as exc:
+                log.info("%s: %s went away meanwhile", state.guid, exc.filename)
+                done.again.add(state.guid)
+        return done
+
+    def _do(self, state: FileState, data: str, looked: Looked, action: machine.Action, done: Done) -> bool:
+        if isinstance(action, machine.StateContent):
+            return self._state(state, looked.paths[action.members], action, done)
+        if isinstance(action, machine.Put):
+            return self._put(state, data, looked, action, done)
+        if isinstance(action, machine.Prove):
+            return self._prove(looked.paths[action.members], action, done)
+        if isinstance(action, machine.Unlink):
+            return self._unlink(state.guid, data, looked, action.source, done, keep=True)
+        if isinstance(action, machine.Remove):
+            return self._unlink(state.guid, data, looked, action.source, done, keep=False)
+        if isinstance(action, machine.Drop):
+            return self._drop(state.guid, looked.kept[action.sha256], action)
+        if isinstance(action, machine.DropEdit):
+            remove(looked.edits[action.sha256])
+            return True
+        return self._keep_both(state, looked, action, done)
+
+    def _path_of(self, looked: Looked, source: Source) -> str:
+        if source.members is None:
+            return looked.kept.get(source.sha256) or looked.edits[source.sha256]
+        if source.is_conflict:
+            return looked.conflicts[source.members, source.sha256]
+        return looked.paths[source.members]
+
+    # -- facts
+
+    def _state(self, state: FileState, path: str, action: machine.StateContent, done: Done) -> bool:
+        found = os.lstat(path)
+        if hash_file(path) != action.sha256 or is_being_written(path):
+            return False
+        if len(face_of(state, self._store.node).holds) > 1 or len(action.members) > 1:
+            self._second_copy(path, os.path.join(self._shelves.edits_folder(state.guid), action.sha256))
+
+        def say(change: Change) -> None:
+            change.unasked = True
+            content = Content(action.sha256, found.st_size, time_text(found.st_mtime_ns), was=action.was)
+            change.about_file(state.guid, content=content)
+
+        self._store.act(say)
+        done.again.add(state.guid)
+        return True
+
+    def _second_copy(self, path: str, place: str) -> None:
+        if os.path.exists(place):
+            return
+        make_folder(os.path.dirname(place))
+        if not try_link(path, place):
+            draft = os.path.join(self._store.layout.scratch, f"keep-{os.path.basename(os.path.dirname(place))}")
+            remove(draft)
+            take(path, draft)
+            os.rename(draft, place)
+        sync_paths([os.path.dirname(place)])
+
+    def _keep_both(self, state: FileState, looked: Looked, action: machine.KeepBoth, done: Done) -> bool:
+        """What lost becomes a file of its own, the same one whoever finds it."""
+        path = self._path_of(looked, action.source)
+        sha256 = action.source.sha256
+        if hash_file(path) != sha256:
+            return False
+        names = self._names()
+        face = face_of(state, self._store.node, names)
+        other = Guid(str(uuid5(UUID(state.guid), sha256)))
+        name = self._name_beside(state, sha256, names)
+        # By the name the file was born with, so that all who find it put it in the same place.
+        data = data_path(other, state.made_name())
+        members = face.holds if self._store.node in face.holds else face.holds | {self._store.node}
+        self._shelf_for(members)
+        place = self._shelves.path(members, data)
+        if not os.path.exists(place):
+            self._place(path, place)
+        found = os.lstat(place)
+        current = next(content for content in state.contents.values() if content.sha256 == action.current)
+
+        def say(change: Change) -> None:
+            change.unasked = True
+            if change.state(other).made is None:
+                change.about_file(
+                    other,
+                    made=Made(name=name, data=data),
+                    content=Content(sha256, found.st_size, time_text(found.st_mtime_ns)),
+                    tag=[*face.tags, CONFLICT_TAG],
+                    holds={node: node in face.holds for node in {*face.holds, self._store.node}},
+                    knows=dict.fromkeys(face.unknown_to, False) or None,
+                )
+            change.about_file(state.guid, content=Content(current.sha256, current.size_bytes, current.modified, sha256))
+
+        self._store.act(say)
+        done.scans.append((members, data_name(data)))
+        done.again.update((state.guid, other))
+        return True
+
+    def _name_beside(self, state: FileState, sha256: str, names: dict[str, str]) -> str:
+        by8 = {guid[:8]: alias for guid, alias in names.items()}
+        maker = next((at[26:] for at, content in state.contents.items() if content.sha256 == sha256), "")
+        name = face_of(state, self._store.node).name
+        stem, extension = split_extension(name.encode("utf-8", "surrogatepass"))
+        said = f" ({by8.get(maker, 'other')}, {self._date_text()})".encode()
+        room = MAX_NAME_BYTES - len(said) - len(extension)
+        return (stem[:room].decode("utf-8", "ignore").encode() + said + extension).decode("utf-8", "replace")
+
+    # -- bytes
+
+    def _put(self, state: FileState, data: str, looked: Looked, action: machine.Put, done: Done) -> bool:
+        source = self._path_of(looked, action.source)
+        if is_being_written(source) or not self._is_what_was_looked_at(source, looked, action.source):
+            return False
+        self._shelf_for(action.members)
+        place = self._shelves.path(action.members, data)
+        if action.replaces is not None:
+            if action.members not in looked.paths or is_being_written(place):
+                return False
+            if hash_file(place) != action.replaces:
+                return False
+            self._second_copy(place, os.path.join(self._shelves.moved_folder(state.guid), action.replaces))
+        elif os.path.lexists(place):
+            return False
+        self._place(source, place)
+        if action.source.members is not None:
+            done.scans.append((action.source.members, os.path.relpath(source, self._folder(action.source.members))))
+        done.scans.append((action.members, data_name(data)))
+        done.again.add(state.guid)
+        return True
+
+    def _folder(self, members: Members) -> str:
+        return os.path.join(self._store.layout.sets, self._shelves.labels[members])
+
+    def _place(self, source: str, place: str) -> None:
+        """The bytes under another name, whole or not at all, with their time."""
+        make_folder(os.path.dirname(place))
+        draft = os.path.join(self._store.layout.scratch, "put-" + os.path.basename(place)[:36])
+        remove(draft)
+        if not try_link(source, draft):
+            taken = take(source, draft)
+            os.utime(draft, ns=(taken.mtime_ns, taken.mtime_ns))
+            sync_paths([draft])
+        os.rename(draft, place)  # of two links to one inode it leaves both: then the draft goes below
+        remove(draft)
+        sync_paths([os.path.dirname(place)])
+
+    def _is_what_was_looked_at(self, path: str, looked: Looked, source: Source) -> bool:
+        """The hash is read again from bytes in the keep; those in a folder are what they were while nobody wrote."""
+        if source.members is None or source.is_conflict:
+            return hash_file(path) == source.sha256
+        return looked.here.placed[source.members].sha256 == source.sha256
+
+    def _prove(self, path: str, action: machine.Prove, done: Done) -> bool:
+        if is_being_written(path) or hash_file(path) != action.sha256:
+            return False
+        done.proofs.append(Proof(self._store.node, action.sha256, action.members, action.digest))
+        return True
+
+    def _unlink(self, guid: str, data: str, looked: Looked, source: Source, done: Done, *, keep: bool) -> bool:
+        path = self._path_of(looked, source)
+        if source.members is None:
+            remove(path)
+            return True
+        if is_being_written(path) or hash_file(path) != source.sha256:
+            return False
+        if keep:
+            self._second_copy(path, os.path.join(self._shelves.moved_folder(guid), source.sha256))
+        os.unlink(path)
+        sync_paths([os.path.dirname(path)])
+        name = data_name(f"{data[:2]}/{os.path.basename(path)}")
+        done.scans.append((source.members, name))
+        done.again.add(guid)
+        return True
+
+    def _drop(self, guid: str, path: str, action: machine.Drop) -> bool:
+        if action.is_version:
+            place = os.path.join(kept_versions_folder(self._store.layout, guid), action.sha256)
+            if not os.path.exists(place):
+                make_folder(os.path.dirname(place))
+                os.rename(path, place)
+                return True
+        remove(path)
+        return True
+
+    # -- the trash can of Syncthing
+
+    def take_out_of_trash_cans(self, guid: str) -> bool:
+        """What Syncthing replaced or deleted of a file goes to the keep, by its hash. Says whether there was any."""
+        found = False
+        for path in self._shelves.thrown_away(guid):
+            try:
+                place = os.path.join(self._shelves.moved_folder(guid), hash_file(path))
+                make_folder(os.path.dirname(place))
+                os.rename(path, place)
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                raise StoreError(f"{path} could not be taken into the keep: {exc.strerror}") from exc
+            found = True
+        return found

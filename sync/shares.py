@@ -1,0 +1,92 @@
+"""Which folders and devices this node's Syncthing has, as facts and the way a node starts want it. Pure.
+
+Everything about a folder follows from facts, but for three things that this node's own
+start and life decide: whether its own ledgers are known to be no older than what others
+have seen (`settled`), whether data may flow (`data_flows`), and which sets already have a
+folder here. A folder keeps the path it was made with, and is never made again under its id by
+itself (sync.md, Parts).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from sync.nodes import Trusted
+from sync.nodeset import folder_name
+from sync.syncthing.config import DeviceConfig, FolderConfig
+from sync.syncthing.folders import data_folder, device, ledger_folder_id, others_ledger, own_ledger
+from tagfs.layout import Layout
+from tagfs.place import NodeSet
+
+
+class Myself(NamedTuple):
+    """This node: GUID, alias, library id, its own ledger folder below `ledgers/`, its device id."""
+
+    guid: str
+    alias: str
+    library: str
+    ledger_folder: str
+    device: str
+
+
+class Shares(NamedTuple):
+    """What Syncthing is to have. `forget`: device ids that left, to be taken out of everything."""
+
+    devices: list[DeviceConfig]
+    folders: list[FolderConfig]
+    forget: list[str]
+
+
+def ledger_path(layout: Layout, node: str, alias: str, taken: Mapping[str, str]) -> str:
+    """Where another node's ledgers stand here.
+
+    Args:
+        taken: folder id or GUID -> path of the ledger folders that are there.
+    """
+    wanted = os.path.join(layout.ledgers, folder_name(alias))
+    if any(path == wanted for path in taken.values()):
+        wanted = f"{wanted}-{node[:8]}"
+    return wanted
+
+
+def shares(
+    me: Myself,
+    trusted: Mapping[str, Trusted],
+    sets: Iterable[NodeSet],
+    layout: Layout,
+    standing: Mapping[str, FolderConfig],
+    known_devices: Iterable[str],
+    *,
+    settled: bool,
+    data_flows: bool,
+) -> Shares:
+    """What Syncthing is to have now.
+
+    Args:
+        trusted: the nodes that this one connects to (`nodes.trusted_nodes`).
+        standing: the folders that it has, by id.
+        known_devices: the devices that it has.
+    """
+    devices = [
+        device(found.device, found.node.alias, found.node.addresses, own_id=me.device) for found in trusted.values()
+    ]
+    everyone = [me.device, *(found.device for found in trusted.values())]
+    by_node = {me.guid: me.device, **{guid: found.device for guid, found in trusted.items()}}
+    own_id = ledger_folder_id(me.library, me.guid)
+    own_path = os.path.join(layout.ledgers, me.ledger_folder)
+    folders = [own_ledger(own_id, own_path, f"lyts: {me.alias}", everyone, settled=settled)]
+    taken = {own_id: own_path, **{folder_id: folder.path for folder_id, folder in standing.items()}}
+    for guid, found in sorted(trusted.items()):
+        folder_id = ledger_folder_id(me.library, guid)
+        path = taken.get(folder_id) or ledger_path(layout, guid, found.node.alias, taken)
+        taken[folder_id] = path
+        folders.append(others_ledger(folder_id, path, f"lyts: {found.node.alias}", everyone))
+    for one in sets:
+        members = [by_node[node] for node in sorted(one.nodes) if node in by_node]
+        if me.guid in one.nodes and (len(members) > 1 or one.set_id in standing):
+            path = os.path.join(layout.sets, one.label)
+            folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=not data_flows))
+    gone = sorted(set(known_devices) - set(everyone))
+    return Shares(devices, folders, gone)

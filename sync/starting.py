@@ -1,0 +1,53 @@
+"""When a node that comes up may let its own ledgers go out again. Pure.
+
+Its own ledgers come up receive-only and its data paused (`syncthing.home`), since a power
+cut, a restored backup or another accident may have left them older than what others have
+seen. What others have of them arrives first. Then:
+
+- they agree with what this node knows and others have seen: they go out
+- others have seen more: what differs here is taken back (`db/revert`), the lines that were only
+  here are stated again from the index, and it is looked anew. If others still have seen more,
+  this store is an older copy of itself and stays quiet; `tagfs.seen` refuses to state anything
+- nobody is in reach: they go out after a while, in a new segment where this boot began none
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+ALONE_MS = 10_000
+PATIENCE_MS = 120_000
+
+
+class Standing(NamedTuple):
+    """How things are at the start.
+
+    `waited_ms`: since Syncthing began. `others`: how many nodes this one connects to;
+    `connected`: how many of them are. `arrived`: their ledgers and what they have of ours are in.
+    `changed_here`: our ledgers differ from what Syncthing last knew. `behind`: others
+    have seen more of our ledger than we know.
+    """
+
+    waited_ms: int
+    others: int
+    connected: int
+    arrived: bool
+    changed_here: bool
+    behind: bool
+
+
+Step = Literal["wait", "revert", "go", "refuse"]
+
+
+def next_step(now: Standing) -> Step:
+    """What to do now."""
+    if now.others == 0:
+        return "go"
+    if now.connected == 0:
+        # Behind, and nobody to get it from: what others have seen must not be contradicted.
+        return "wait" if now.behind or now.waited_ms < ALONE_MS else "go"
+    if not now.arrived:
+        return "wait" if now.behind or now.waited_ms < PATIENCE_MS else "go"
+    if not now.behind:
+        return "go"
+    return "revert" if now.changed_here else "refuse"

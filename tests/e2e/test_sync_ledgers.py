@@ -1,0 +1,119 @@
+"""Accidents with ledgers, with real daemons and Syncthings: no fact is lost, and nobody's accident spreads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.library import Library, Node
+from tests.support.syncthing import until
+
+
+def tags_of(node: Node, guid: str) -> set[str]:
+    return set(node.face(guid).tags)
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("2*.jsonl"))
+
+
+def both_know(library: Library, guid: str, tags: set[str]) -> None:
+    until(lambda: all(tags_of(node, guid) == tags for node in library), f"all know {tags}")
+
+
+def rolled_back(folder: Path) -> None:
+    """As a power cut leaves the last segment: shorter, to the middle of a line."""
+    newest = segments(folder)[-1]
+    os.truncate(newest, newest.stat().st_size * 2 // 3)
+
+
+def deleted(folder: Path) -> None:
+    for segment in segments(folder):
+        segment.unlink()
+
+
+def emptied(folder: Path) -> None:
+    for segment in segments(folder):
+        os.truncate(segment, 0)
+
+
+def stale_with_a_later_time(folder: Path) -> None:
+    for segment in segments(folder):
+        lines = segment.read_bytes().splitlines(keepends=True)
+        segment.write_bytes(b"".join(lines[: len(lines) // 2]))
+        later = time.time() + 3600
+        os.utime(segment, (later, later))
+
+
+def lost(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+OWNER = [rolled_back, deleted, emptied]
+READER = [rolled_back, deleted, emptied, stale_with_a_later_time, lost]
+
+
+def accident(tmp_path: Path, whose: str, do: Callable[[Path], None], *, index_too: bool) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("song.txt", b"la la\n", "one")
+        both_know(library, guid, {"one"})
+        laptop.lyts("tag", "two", guid)
+        tablet.lyts("tag", "three", guid)
+        both_know(library, guid, {"one", "two", "three"})
+        struck = laptop if whose == "owner" else tablet
+        struck.stop()
+        do(struck.root / "ledgers" / "laptop")
+        if index_too:
+            shutil.rmtree(struck.root / "index")
+        other = tablet if struck is laptop else laptop
+        other.lyts("tag", "meanwhile", guid)
+        struck.start()
+        library.wait_connected()
+        both_know(library, guid, {"one", "two", "three", "meanwhile"})
+        struck.lyts("tag", "afterwards", guid)
+        both_know(library, guid, {"one", "two", "three", "meanwhile", "afterwards"})
+        for node in library:
+            node.lyts("reindex")
+            assert tags_of(node, guid) == {"one", "two", "three", "meanwhile", "afterwards"}
+
+
+@pytest.mark.parametrize("do", OWNER, ids=lambda do: do.__name__)
+def test_an_owner_whose_ledger_had_an_accident_and_its_index_not(tmp_path: Path, do: Callable[[Path], None]) -> None:
+    accident(tmp_path, "owner", do, index_too=False)
+
+
+@pytest.mark.parametrize("do", OWNER, ids=lambda do: do.__name__)
+def test_an_owner_that_lost_its_ledger_and_its_index(tmp_path: Path, do: Callable[[Path], None]) -> None:
+    accident(tmp_path, "owner", do, index_too=True)
+
+
+@pytest.mark.parametrize("do", READER, ids=lambda do: do.__name__)
+def test_a_reader_whose_copy_had_an_accident(tmp_path: Path, do: Callable[[Path], None]) -> None:
+    accident(tmp_path, "reader", do, index_too=False)
+
+
+def test_a_store_restored_from_a_backup_gets_back_what_the_others_have_of_it(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, _ = library
+        guid = laptop.add("song.txt", b"la la\n", "one")
+        both_know(library, guid, {"one"})
+        laptop.stop()
+        shutil.copytree(laptop.root, tmp_path / "backup", symlinks=True)
+        laptop.start()
+        library.wait_connected()
+        laptop.lyts("tag", "two", guid)
+        both_know(library, guid, {"one", "two"})
+        laptop.stop()
+        shutil.rmtree(laptop.root)
+        shutil.copytree(tmp_path / "backup", laptop.root, symlinks=True)
+        laptop.start()
+        library.wait_connected()
+        both_know(library, guid, {"one", "two"})
+        laptop.lyts("tag", "three", guid)
+        both_know(library, guid, {"one", "two", "three"})

@@ -1,0 +1,124 @@
+"""Bytes come to be where facts want them: real stores, daemons and Syncthings on the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from tests.support.library import Library
+from tests.support.syncthing import until
+
+
+def test_restore_then_reduce(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("song.txt", b"la la\n" * 1000)
+        until(lambda: guid in tablet.ids(), "known on the tablet")
+        tablet.wish(guid, tablet=True)
+        library.until_placed(guid, "laptop", "tablet", data=b"la la\n" * 1000)
+        laptop.wish(guid, laptop=False)
+        library.until_placed(guid, "tablet", data=b"la la\n" * 1000)
+        # And from one to the other at once, by a wish made where the bytes are not.
+        laptop.wish(guid, laptop=True, tablet=False)
+        library.until_placed(guid, "laptop", data=b"la la\n" * 1000)
+
+
+def test_nothing_moves_while_who_should_hold_it_is_away(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("song.txt", b"the only copy\n" * 1000)
+        until(lambda: guid in tablet.ids(), "known on the tablet")
+        tablet.stop()
+        laptop.wish(guid, laptop=False, tablet=True)
+        time.sleep(3)
+        assert any(data == b"the only copy\n" * 1000 for data in laptop.placed(guid).values())
+        tablet.start()
+        library.until_placed(guid, "tablet", data=b"the only copy\n" * 1000)
+
+
+def test_a_member_that_was_away_during_a_move_fetches_nothing_again(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet", "server"]) as library:
+        laptop, tablet, server = library
+        data = os.urandom(8 << 20)
+        guid = laptop.add("film.bin", data)
+        laptop.wish(guid, tablet=True, server=True)
+        library.until_placed(guid, "laptop", "tablet", "server", data=data)
+        server.stop()
+        laptop.wish(guid, tablet=False)
+        until(lambda: not tablet.placed(guid) and not tablet.kept(), "gone from the tablet")
+        server.start()
+        library.until_placed(guid, "laptop", "server", data=data)
+        assert server.received_bytes() < 1 << 20
+
+
+def test_edits_on_both_sides_are_both_kept(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("doc.txt", b"first\n", "paper")
+        laptop.wish(guid, tablet=True)
+        library.until_placed(guid, "laptop", "tablet", data=b"first\n")
+        library.part(laptop, tablet)
+        laptop.path(guid, "laptop+tablet").write_bytes(b"by the laptop\n")
+        tablet.path(guid, "laptop+tablet").write_bytes(b"by the tablet\n")
+        until(lambda: laptop.face(guid).sha256 != tablet.face(guid).sha256, "both have stated their edits")
+        library.part(laptop, tablet, parted=False)
+        until(lambda: len(laptop.ids()) == 2 == len(tablet.ids()), "two files")
+        (other,) = set(laptop.ids()) - {guid}
+        library.until_placed(guid, "laptop", "tablet")
+        library.until_placed(other, "laptop", "tablet")
+        contents = {laptop.placed(one)["laptop+tablet"] for one in (guid, other)}
+        assert contents == {b"by the laptop\n", b"by the tablet\n"}
+        assert set(laptop.face(other).tags) == {"paper", "conflict"}
+        assert laptop.face(other).name.startswith("doc (")
+        assert laptop.face(other).name.endswith(").txt")
+        assert not laptop.face(guid).conflict
+        assert laptop.face(guid) == tablet.face(guid)
+
+
+def test_what_is_deleted_beneath_is_put_back(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("photo.jpg", b"pixels" * 1000)
+        laptop.wish(guid, tablet=True)
+        library.until_placed(guid, "laptop", "tablet", data=b"pixels" * 1000)
+        tablet.path(guid, "laptop+tablet").unlink()
+        time.sleep(1.5)
+        library.until_placed(guid, "laptop", "tablet", data=b"pixels" * 1000)
+
+
+def test_an_edit_beneath_travels_and_is_stated_once(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("doc.txt", b"first\n")
+        laptop.wish(guid, tablet=True)
+        library.until_placed(guid, "laptop", "tablet", data=b"first\n")
+        time.sleep(1.5)  # so that lyts has seen what came: an edit of what it never saw is a branch
+        tablet.path(guid, "laptop+tablet").write_bytes(b"second, longer\n")
+        library.until_placed(guid, "laptop", "tablet", data=b"second, longer\n")
+        until(lambda: laptop.face(guid).size_bytes == len(b"second, longer\n"), "stated")
+        assert len(laptop.ids()) == 1
+        assert not laptop.face(guid).conflict
+
+
+def test_killed_in_the_middle_of_moves(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        files = {laptop.add(f"song{n}.txt", os.urandom(100_000)): n for n in range(8)}
+        for guid in files:
+            laptop.wish(guid, tablet=True)
+        laptop.kill_daemon()
+        tablet.kill_syncthing()
+        laptop.start_daemon()
+        tablet.start_syncthing()
+        for guid in files:
+            library.until_placed(guid, "laptop", "tablet")
+        for guid in files:
+            tablet.wish(guid, laptop=False)
+        time.sleep(0.4)
+        tablet.kill_daemon()
+        laptop.kill_syncthing()
+        laptop.start_syncthing()
+        tablet.start_daemon()
+        for guid in files:
+            library.until_placed(guid, "tablet")

@@ -72,6 +72,8 @@ class Live:
         self._ends = False
         self._renamed: set[tuple[int, bytes]] = set()
         self._doubts: OrderedDict[int, _Doubt] = OrderedDict()
+        self._sent_back: OrderedDict[int, int] = OrderedDict()
+        """Thread -> until when it is expected to come again, having been made to look anew."""
         self.announcer = Announcer()
         self._news: list[News] = []
         self._ours: set[int] = set()
@@ -162,6 +164,7 @@ class Live:
 
         It may have done so before the name was forgotten, and ask only now. Whoever did look anew is right.
         """
+        comes_again = bool(self._sent_back) and self._sent_back.pop(pid, 0) > now_ns
         doubt = self._doubts.get(inode)
         if doubt is None:
             return False
@@ -170,9 +173,13 @@ class Live:
         if now_ns > doubt.until_ns:
             del self._doubts[inode]
             return False
-        if pid in doubt.sure:
-            return False
+        known = comes_again or pid in doubt.sure
         doubt.sure.add(pid)
+        if known:
+            return False
+        self._sent_back[pid] = now_ns + DOUBT_NS
+        if len(self._sent_back) > DOUBTS_KEPT:
+            self._sent_back.popitem(last=False)
         return True
 
     def note_renames(self, view: View) -> None:

@@ -75,8 +75,8 @@ def test_undo_brings_back_what_gio_trashed(mount: Mounting) -> None:
     eventually(lambda: mount.ls("tags/music") == ["song"])
     assert mount.guid("tags/music/song") == guid
     assert mount.ls(FILES) == mount.ls(INFO) == []
-    assert not (mount / f"{FILES}/song").exists()
-    assert not (mount / f"{INFO}/song.trashinfo").exists()
+    eventually(lambda: not (mount / f"{FILES}/song").exists())
+    eventually(lambda: not (mount / f"{INFO}/song.trashinfo").exists())
 
 
 def test_the_same_name_trashed_twice_is_two_files_with_their_names(mount: Mounting) -> None:

@@ -206,6 +206,7 @@ class Changes(Renaming):
             while self.gathering.births.transactions:
                 self.live.did(self.gathering.births.transactions.popleft())
             self.live.look(self.looks.view(), self._clock())
+            self.contents.look_anew(self.looks.view())
             if self._ticks % SYNC_TICKS == 0 and self._store.has_unsynced:
                 self.gathering.sync_soon()
         except Exception as exc:  # it must not end the mount; the next tick tries again

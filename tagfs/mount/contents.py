@@ -15,6 +15,7 @@ from tagfs.births import Stating
 from tagfs.bytes import hash_file, remove, take, try_link
 from tagfs.change import Change
 from tagfs.errors import StoreError
+from tagfs.face import holders
 from tagfs.fact import Content, Made, time_text
 from tagfs.guid import Guid
 from tagfs.index.apply import Applier
@@ -32,6 +33,9 @@ from tagfs.views.matrix import Refusal
 
 log = logging.getLogger(__name__)
 
+QUICK_BYTES = 1 << 20
+"""Hashed in a handler: half a millisecond."""
+
 
 class Contents:
     """Paths and facts of bytes, for one mount."""
@@ -39,10 +43,17 @@ class Contents:
     def __init__(self, store: Store, view: View) -> None:
         self._store = store
         self._places: Places = places(store.layout, view, store.node)
+        self._seen = view.id
         self._own = frozenset({store.node})
         self._label = self._places.own_label()
         self._own_data = store.layout.data(self._label, "")
         self._data_begins = len(store.layout.data(self._label, ""))
+
+    def look_anew(self, view: View) -> None:
+        """Sets of nodes may have come up since."""
+        if view.id != self._seen:
+            self._seen = view.id
+            self._places = places(self._store.layout, view, self._store.node)
 
     def state(self, view: View, ordinal: int) -> FileState:
         """The merge state of a file, in the view's transaction."""
@@ -205,20 +216,47 @@ def content_of(digest: str, found: os.stat_result, was: str | None = None) -> Co
     return Content(sha256=digest, size_bytes=found.st_size, modified=time_text(found.st_mtime_ns), was=was)
 
 
-def state_content(change: Change, guid: Guid, path: str, digest: str | None = None) -> bool:
-    """State what stands at `path` as the content of a file, unless it is known as such. Says whether it was new."""
+def stated_at(state: FileState, path: str) -> str:
+    """The hash of what stands at `path`: as a fact states for bytes of this size and time, else of small ones as read.
+
+    "" where reading would take long, and nobody can tell.
+    """
+    found = os.stat(path)
+    modified = time_text(found.st_mtime_ns)
+    hashes = {
+        one.sha256 for one in state.contents.values() if (one.size_bytes, one.modified) == (found.st_size, modified)
+    }
+    if not hashes and state.registers.get("modified", ("", ""))[1] == modified:  # only its time was set
+        hashes = {one.sha256 for _, one in state.content_heads() if one.size_bytes == found.st_size}
+    if len(hashes) == 1:
+        return hashes.pop()
+    # Bytes can come before the fact that states them.
+    return hash_file(path) if found.st_size <= QUICK_BYTES else ""
+
+
+def state_content(change: Change, guid: Guid, path: str, digest: str | None = None, ground: str = "") -> bool:
+    """State what stands at `path` as the content of a file, unless it is known as such. Says whether it was new.
+
+    Args:
+        ground: SHA-256 of what these bytes replaced, "" where nobody can tell. What another node wrote
+            meanwhile and nobody here saw must not pass for replaced: then both are kept.
+    """
     state = change.state(guid)
-    heads = state.content_heads()
+    heads = {content.sha256: content for _, content in state.content_heads()}
     now = digest or hash_file(path)
     found = os.stat(path)
-    was = heads[-1][1].sha256 if heads else None
-    if was == now:
-        known = heads[-1][1]
+    known = heads.get(now)
+    if known is not None:
         if time_text(found.st_mtime_ns) != known.modified:
             change.about_file(guid, modified=time_text(found.st_mtime_ns))
         return False
+    if now == ground:
+        return False  # written anew as they were, and they are not what counts
     if found.st_size >= 1 << 47:
         raise StoreError(f"{path} is larger than any file may be")
+    was = ground or None
+    if was is None and len(heads) == 1 and holders(state, ()) <= {change.node}:
+        was = next(iter(heads))  # nobody else has it
     trashed = state.is_trashed()
     change.about_file(guid, content=content_of(now, found, was))
     if trashed:

@@ -34,6 +34,7 @@ _OLD_ATTRIBUTE = "user.lyts.newborn"
 """Where the note stood in the first version."""
 _SUFFIX = ".new"
 _WRITTEN = ".written"
+_GROUND = b"sha256 "
 _MOUNTS = "mounts.lock"
 
 
@@ -107,6 +108,7 @@ class Nursery:
     def __init__(self, scratch: str, mark: str) -> None:
         """`mark` tells the mounts of one store apart."""
         self.scratch = scratch
+        self._grounds: dict[str, str] = {}
         self.notes = Notes(scratch, mark)
         self.by_inode: dict[int, Newborn] = {}
         self._shown: dict[tuple[str, bytes], Newborn] = {}
@@ -231,21 +233,28 @@ class Nursery:
 
     # -- files of the library whose bytes are in flux
 
-    def in_flux(self, guid: str, ends_at: str = "") -> None:
+    def in_flux(self, guid: str, ends_at: str = "", ground: str = "") -> None:
         """The bytes of a file are about to differ from what is stated; after a crash they are looked at again.
 
         Args:
             ends_at: it is about to be purged, and its bytes are there.
+            ground: SHA-256 of the bytes that stand there still, "" where nobody can tell.
         """
+        self._grounds[guid] = ground
         fd = os.open(os.path.join(self.scratch, guid + _WRITTEN), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            if ends_at:
-                os.write(fd, os.fsencode(ends_at))
+            if ends_at or ground:
+                os.write(fd, os.fsencode(ends_at) if ends_at else _GROUND + ground.encode())
         finally:
             os.close(fd)
 
+    def ground_of(self, guid: str) -> str | None:
+        """The hash of what stood there before a file came in flux, "" where nobody can tell; None: it is at rest."""
+        return self._grounds.get(guid)
+
     def at_rest(self, guid: str) -> None:
         """What a file's bytes are is stated."""
+        self._grounds.pop(guid, None)
         try:
             os.unlink(os.path.join(self.scratch, guid + _WRITTEN))
         except FileNotFoundError:
@@ -258,5 +267,9 @@ class Nursery:
             guid = name.removesuffix(_WRITTEN)
             if name.endswith(_WRITTEN) and is_guid(guid):
                 with open(os.path.join(self.scratch, name), "rb") as file:
-                    found.append((Guid(guid), os.fsdecode(file.read())))
+                    said = file.read()
+                if said.startswith(_GROUND):
+                    self._grounds[guid] = said.removeprefix(_GROUND).decode("ascii", "replace")
+                    said = b""
+                found.append((Guid(guid), os.fsdecode(said)))
         return found

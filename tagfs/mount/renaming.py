@@ -317,12 +317,13 @@ class Renaming(Writing):
             fail(errno.ENODATA)
         digest = self.following.digest(newborn.inode, newborn.path)
         self.following.forget(newborn.inode)
-        self.nursery.in_flux(guid)
+        self._in_flux(guid, path)
+        ground = self.nursery.ground_of(guid) or ""
         self._replace(guid, path, newborn.path, self.contents.digest_of(self.contents.state(view, ordinal), path))
         self.nursery.drop(newborn)
 
         def state(change: Change) -> None:
-            state_content(change, guid, path, digest)
+            state_content(change, guid, path, digest, ground)
             if newborn.mode_was_set and change.state(guid).registers.get("mode", ("", 0o644))[1] != newborn.mode:
                 change.about_file(guid, mode=newborn.mode)
             self.contents.state_xattrs(change, guid, newborn.xattrs)
@@ -410,7 +411,7 @@ class Renaming(Writing):
         for path, draft in zip((mine, other), drafts, strict=True):
             take(path, draft)
         for guid, ordinal, path, draft in zip((keeps, made), ordinals, (mine, other), reversed(drafts), strict=True):
-            self.nursery.in_flux(guid)
+            self._in_flux(guid, path)
             self._replace(guid, path, draft, self.contents.digest_of(self.contents.state(view, ordinal), path))
         for guid, path in ((keeps, mine), (made, other)):
             self._state_bytes(guid, path, self._process(pid))

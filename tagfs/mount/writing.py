@@ -21,7 +21,7 @@ from tagfs.guid import Guid, new_guid
 from tagfs.index.read import View
 from tagfs.mount.acting import Acting, Statements
 from tagfs.mount.answer import Refused, errno_of, fail
-from tagfs.mount.contents import state_content
+from tagfs.mount.contents import state_content, stated_at
 from tagfs.mount.directories import Known
 from tagfs.mount.following import TRIES
 from tagfs.mount.handles import Handle
@@ -133,10 +133,15 @@ class Writing(Acting):
         if newborn is None or os.fstat(handle.fd).st_nlink > 1:
             self._saving.wrote(handle.guid)
         if newborn is None:
-            self.nursery.in_flux(handle.guid)
+            self._in_flux(handle.guid, handle.path)
         if newborn is None or not newborn.removed:
             self._own_bytes(handle.guid, handle.path)
         handle.dirty = True
+
+    def _in_flux(self, guid: str, path: str) -> None:
+        """Bytes are about to be other than stated: note it, and what they were."""
+        if self.nursery.ground_of(guid) is None:
+            self.nursery.in_flux(guid, ground=stated_at(self._state(guid), path))
 
     def _own_bytes(self, guid: str, path: str) -> None:
         """Bytes that are about to be written to must not be those of a version."""
@@ -151,7 +156,7 @@ class Writing(Acting):
         if size == 0:
             return
         self.following.forget(inode_of_guid(guid))
-        self.nursery.in_flux(guid)
+        self._in_flux(guid, path)
         if kept:
             digest = self.contents.digest_of(self._state(guid), path)
             self.contents.replace(guid, path, self._draft(guid), digest, in_use=False)
@@ -258,7 +263,7 @@ class Writing(Acting):
             backup.like = guid
             self._copy_or_link(path, backup.path, Guid(guid))
         if empty:
-            self.nursery.in_flux(guid)
+            self._in_flux(guid, path)
             self._replace(guid, path, self._draft(guid), digest)
         was: Statements = dict(outcome.was) if isinstance(outcome.was, dict) else {}
         if was:
@@ -304,9 +309,9 @@ class Writing(Acting):
     def _is_backup_again(self, known: Known, keeps: tuple[Guid, str], backup: Newborn, pid: int) -> None:
         """The earlier backup has its name again, and the bytes of the new one."""
         guid, path = keeps
-        self.nursery.in_flux(guid)
+        self._in_flux(guid, path)
         self._replace(guid, path, backup.path, self.contents.digest_of(self._state(guid), path))
-        digest = hash_file(path)
+        digest, ground = hash_file(path), self.nursery.ground_of(guid) or ""
         name = backup.name.decode()
         view = self.looks.view()
         ordinal = self._ordinal_of(view, guid)
@@ -317,7 +322,7 @@ class Writing(Acting):
             own = {change.view.canonical(tag) for tag in known_state.tags()}
             missing = [tag for tag in backup.tags if change.view.canonical(tag) not in own]
             change.about_file(guid, name=name, trash=False, tag=missing or None)
-            state_content(change, guid, path, digest)
+            state_content(change, guid, path, digest, ground)
 
         self._act(pid, state)
         self._is_called_otherwise(ordinal, old, name)
@@ -438,7 +443,8 @@ class Writing(Acting):
 
     def _state_bytes(self, guid: Guid, path: str, process: int) -> None:
         digest = self.following.digest(inode_of_guid(guid), path)
-        self._act(process, lambda change: state_content(change, guid, path, digest))
+        ground = self.nursery.ground_of(guid) or ""
+        self._act(process, lambda change: state_content(change, guid, path, digest, ground))
         self._is_stated(guid)
 
     def _is_stated(self, guid: str) -> None:
@@ -587,7 +593,7 @@ class Writing(Acting):
             self._empty(guid, path_here)
         else:
             self._saving.wrote(guid)
-            self.nursery.in_flux(guid)
+            self._in_flux(guid, path_here)
             self._own_bytes(guid, path_here)
             os.truncate(path_here, size)
         if writer is not None:

@@ -274,6 +274,9 @@ class Hands:
         found = False
         for path in self._shelves.thrown_away(guid):
             try:
+                if not os.stat(path).st_size:
+                    os.unlink(path)  # a step of some program's writing: there is nothing in it to keep
+                    continue
                 place = os.path.join(self._shelves.moved_folder(guid), hash_file(path))
                 make_folder(os.path.dirname(place))
                 os.rename(path, place)

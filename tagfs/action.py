@@ -21,7 +21,7 @@ from tagfs.errors import DiskFull
 from tagfs.fact import Fact, parse_fact, time_text
 from tagfs.glossary import NODE_THING
 from tagfs.guid import Guid
-from tagfs.home import OPEN, Folder, folders_for, set_folder
+from tagfs.home import OPEN, Folder, folders_for
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.catchup import catch_up, new_segment_number, put_segment
@@ -30,7 +30,7 @@ from tagfs.index.positions import known_segments, newest_read
 from tagfs.index.read import View
 from tagfs.index.schema import CLOCK_KEY, open_segment_key
 from tagfs.layout import FORMAT
-from tagfs.ledger import Appender
+from tagfs.ledger import Appender, set_folder
 from tagfs.seen import FILE_NAME as SEEN_FILE
 from tagfs.seen import BehindOwnLedger, Seen, is_news, read_seen, seen_by_others, who_saw_more, write_seen
 from tagfs.stamp import MAX_DRAG_MS, Clock, make_stamp, when_of

@@ -66,13 +66,3 @@ def folders_for(state: FileState, change: Mapping[str, bool], node: str, nodes: 
     before = state.copy()
     before.knows.pop(node, None)
     return [home_of(before, nodes)]
-
-
-def set_folder(own_folder: str, label: str) -> str:
-    """The folder of a node's ledger for a set."""
-    return f"{own_folder}@{label}"
-
-
-def is_own(folder: str, own_folder: str) -> bool:
-    """Whether a ledger folder is one that this node writes."""
-    return folder == own_folder or folder.startswith(own_folder + "@")

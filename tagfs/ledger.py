@@ -51,6 +51,16 @@ class Appended(NamedTuple):
     line_count: int
 
 
+def set_folder(own_folder: str, label: str) -> str:
+    """The folder of a node's ledger for a set."""
+    return f"{own_folder}@{label}"
+
+
+def is_own(folder: str, own_folder: str) -> bool:
+    """Whether a ledger folder is one that this node writes."""
+    return folder == own_folder or folder.startswith(own_folder + "@")
+
+
 def folders_below(ledgers: str) -> list[str]:
     """The ledger folders, in order of names."""
     try:

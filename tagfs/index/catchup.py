@@ -19,12 +19,11 @@ from pyroaring import BitMap
 from tagfs.errors import PeerDataError
 from tagfs.fact import Fact, encode_fact, parse_fact
 from tagfs.glossary import Thing, subject_of, thing_facts
-from tagfs.home import is_own
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
 from tagfs.index.positions import look, owner_of, segment_key
 from tagfs.index.schema import FOLDER_KEY, OPEN_SEGMENT_KEY, POST_KEY, U32, U64
-from tagfs.ledger import prefix_crc, whole_lines
+from tagfs.ledger import is_own, prefix_crc, whole_lines
 from tagfs.merge import FileState, deciding_facts
 from tagfs.stamp import MAX_DRAG_MS, when_of
 

@@ -15,10 +15,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tagfs.home import is_own
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.schema import FOLDER_KEY, U64
-from tagfs.ledger import SUFFIX, SegmentFile, folders_below, segments_below, segments_in
+from tagfs.ledger import SUFFIX, SegmentFile, folders_below, is_own, segments_below, segments_in
 from tagfs.stamp import is_stamp, make_stamp
 
 SETTLED_MS = 2000

@@ -9,6 +9,7 @@ something about that:
     {"at":…,"by":…,"node":GUID,"alias":"laptop"}
     {"at":…,"by":…,"saved":"evening","query":"music+-loud"}
     {"at":…,"by":…,"set":"lsd-…","label":"laptop","nodes":[GUID]}
+    {"at":…,"by":…,"rule":GUID,"query":"video+size=1GB..","holds":{NODE:true}}
 
 Several statements about one subject at one stamp may share a line (the birth of a file
 does: its name, content, tags and placement are one line, half the size of four).
@@ -34,6 +35,8 @@ from tagfs.stamp import is_stamp
 MAX_LINE_BYTES = 1 << 20
 """A longer line is set aside unread; the longest we write (notes) is far shorter."""
 MAX_ADDRESSES = 16
+BY_HAND = "hand"
+"""What `placed_by` names where a person chose the nodes, and no rule did."""
 MAX_TEXT_BYTES = 200
 """What names a tag, a saved query or a set is no longer: these texts become keys of the index."""
 
@@ -81,6 +84,7 @@ class Fact(msgspec.Struct, omit_defaults=True):
     node: str | None = None
     saved: str | None = None
     set: str | None = None
+    rule: str | None = None
     # `tag` is a subject (text) beside tag statements and a statement (list) beside `file`
     tag: str | list[str] | None = None
     # statements about a file
@@ -94,6 +98,7 @@ class Fact(msgspec.Struct, omit_defaults=True):
     xattr: dict[str, str | None] | None = None
     holds: dict[str, bool] | None = None
     knows: dict[str, bool] | None = None
+    placed_by: list[str] | None = None
     trash: bool | None = None
     purge: Purge | None = None
     # statements about a tag
@@ -102,7 +107,7 @@ class Fact(msgspec.Struct, omit_defaults=True):
     unimplies: dict[str, dict[str, str]] | None = None
     alias: str | list[str] | None = None
     unalias: dict[str, dict[str, str]] | None = None
-    # statements about a node (with `alias`), a saved query, a nodeset
+    # statements about a node (with `alias`), a saved query, a nodeset; a rule has `query` and `holds`
     device: str | None = None
     addresses: list[str] | None = None
     introduces: bool | None = None
@@ -237,6 +242,11 @@ def what_is_wrong_with_statements(fact: Fact) -> str:
             return "a set needs an id, a label and nodes"
         if _bad_text(fact.label) or "/" in fact.label or fact.label in (".", ".."):
             return f"{fact.label!r} is no possible label"
+    elif fact.rule is not None:
+        if not is_guid(fact.rule) or not fact.query or fact.holds is None:
+            return "a rule needs an id, a query and holders"
+        if not all(map(is_guid, fact.holds)):
+            return "a rule names no node"
     return ""
 
 
@@ -271,6 +281,8 @@ def _wrong_with_file(fact: Fact) -> str:
     for placed in (fact.holds, fact.knows):
         if placed is not None and not all(map(is_guid, placed)):
             return "a placement names no node"
+    if fact.placed_by is not None and not all(by == BY_HAND or is_guid(by) for by in fact.placed_by):
+        return "a placement was made by no rule"
     if fact.purge is not None and (_bad_removals({"": fact.purge.seen}) or any(map(_bad_hash, fact.purge.content))):
         return "a purge names no stamp or no SHA-256"
     return ""

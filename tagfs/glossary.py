@@ -1,8 +1,9 @@
-"""What is known about tags, nodes, saved queries and nodesets: small things, few of them.
+"""What is known about tags, nodes, saved queries, nodesets and rules: small things, few of them.
 
 The same join as for files, for anything that has registers (last stamp wins) and pairs
 (observed-remove): a tag implies others and is an alias of another; a node has an alias;
-a saved query has a query; a nodeset has a label and nodes. `compile_tags` turns the
+a saved query has a query; a nodeset has a label and nodes; a rule has a query and the
+nodes that hold what it finds. `compile_tags` turns the
 tag facts into the two tables that queries and listings use:
 
     canonical   an alias -> the tag it stands for
@@ -26,13 +27,16 @@ TAG_THING = "T"
 NODE_THING = "N"
 SAVED_THING = "S"
 SET_THING = "L"
+RULE_THING = "P"
+
+_SUBJECTS = {TAG_THING: "tag", NODE_THING: "node", SAVED_THING: "saved", SET_THING: "set", RULE_THING: "rule"}
 
 Pair = tuple[dict[str, str], dict[str, str]]
 """Newest addition by node, newest addition by node that a removal had seen."""
 
 
 class Thing:
-    """The join of all facts about one tag, node, saved query or nodeset."""
+    """The join of all facts about one tag, node, saved query, nodeset or rule."""
 
     __slots__ = ("registers", "pairs", "newest")
 
@@ -71,6 +75,9 @@ class Thing:
             old = self.registers.get("set")
             if old is None or (at, value) < (old[0], old[1]):
                 self.registers["set"] = (at, value)
+        elif fact.rule is not None:
+            self._register("query", at, fact.query)
+            self._register("holds", at, fact.holds)
 
     def _register(self, register: str, at: str, value: Any) -> None:
         if value is not None:
@@ -142,6 +149,8 @@ def subject_of(fact: Fact) -> tuple[str, str] | None:
         return SAVED_THING, fact.saved
     if fact.set is not None:
         return SET_THING, fact.set
+    if fact.rule is not None:
+        return RULE_THING, fact.rule
     return None
 
 
@@ -153,7 +162,7 @@ def thing_facts(kind: str, text: str, thing: Thing, node_guid: Mapping[str, str]
         if at not in facts:
             by = node_guid.get(node_of(at), node_of(at) + "-0000-4000-8000-000000000000")
             fact = facts[at] = Fact(at=at, by=by)
-            setattr(fact, {TAG_THING: "tag", NODE_THING: "node", SAVED_THING: "saved", SET_THING: "set"}[kind], text)
+            setattr(fact, _SUBJECTS[kind], text)
         return facts[at]
 
     for register, (at, value) in thing.registers.items():

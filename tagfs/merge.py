@@ -11,7 +11,7 @@ which is how a node vouches for facts that another ledger lost.
 
     made            write-once; of two births (which cannot happen, and did in tests
                     with forged ledgers) the older counts
-    registers       name, notes, mode, modified, trash, xattr:<name>: last stamp wins
+    registers       name, notes, mode, modified, trash, placed_by, xattr:<name>: last stamp wins
     added, removed  tags, observed-remove: for each tag and node the newest addition,
                     and the newest addition that an untag had seen
     contents        by stamp; `was` makes them a chain or a fork
@@ -38,7 +38,7 @@ ByTag = dict[str, dict[str, str]]
 Placement = dict[str, tuple[str, bool]]
 """Node GUID -> (stamp, yes or no)."""
 
-_REGISTERS = ("name", "notes", "mode", "modified", "trash")
+_REGISTERS = ("name", "notes", "mode", "modified", "trash", "placed_by")
 _order = msgspec.json.Encoder(order="sorted").encode
 
 

@@ -88,6 +88,7 @@ def is_plain_birth(fact: Fact) -> bool:
         and fact.xattr is None
         and fact.untag is None
         and not fact.knows
+        and fact.placed_by is None
         and fact.purge is None
         and made.data == data_path(fact.file or "", made.name)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tagfs.fact import Fact
+from tagfs.fact import BY_HAND, Fact
 
 SHOWN_PHRASES = 12
 
@@ -35,11 +35,20 @@ def phrases_of(fact: Fact) -> list[str]:
         out.append("remove" if fact.trash else "put back")
     if fact.purge is not None:
         out.append("delete for good")
-    if fact.holds is not None or fact.knows is not None:
+    if fact.holds is not None:
+        out.append(_placing(fact.holds, fact.placed_by))
+    if fact.knows is not None:
         out.append("placement")
     if fact.mode is not None or fact.modified is not None or fact.xattr is not None:
         out.append("attributes")
     return out or ["other"]
+
+
+def _placing(holds: dict[str, bool], placed_by: list[str] | None) -> str:
+    if placed_by and placed_by != [BY_HAND]:
+        return "place by rule"
+    said = set(holds.values())
+    return "placement" if len(said) != 1 else "restore" if said == {True} else "reduce"
 
 
 def _about_things(fact: Fact) -> list[str]:
@@ -62,6 +71,8 @@ def _about_things(fact: Fact) -> list[str]:
         return ["node"]
     if fact.set is not None:
         return ["nodeset"]
+    if fact.rule is not None:
+        return [f"rule for {fact.query}" if fact.holds else f"no rule for {fact.query}"]
     return ["other"]
 
 

@@ -27,7 +27,7 @@ a leaf costs 14 bytes more.
 | segment  | folder "/" file name         | how far a ledger segment has been read: `blocks.SEGMENT` |
 | action   | when u64, 8 hex digits       | msgpack: what an action did, and in which segments       |
 | thing    | kind letter, text            | msgpack: merge state of a tag (T), node (N), saved query (S), |
-|          |                              | nodeset (L); a line set aside (Q); a report (R)          |
+|          |                              | nodeset (L), rule (P); a line set aside (Q); a report (R) |
 | match    | letter, text                 | m: NUL-joined tags whose files match a question for a tag, where |
 |          |                              | there are more than itself; c: what an alias stands for; |
 |          |                              | e: "" for a tag that was made; n: alias of a node GUID   |

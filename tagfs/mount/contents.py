@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from tagfs.births import Stating
 from tagfs.bytes import hash_file, remove, take, try_link
@@ -26,6 +27,7 @@ from tagfs.layout import make_folder
 from tagfs.merge import FileState
 from tagfs.mount.newborn import ORDINARY_MODE, Newborn
 from tagfs.place import Places, kept_versions_folder, places
+from tagfs.placement import Placing, read_settings, rules_of
 from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.views import attributes
@@ -35,6 +37,15 @@ log = logging.getLogger(__name__)
 
 QUICK_BYTES = 1 << 20
 """Hashed in a handler: half a millisecond."""
+
+
+def _default_holders(store: Store) -> tuple[str, ...]:
+    """`Settings.default`; this node alone where the settings are damaged, since a mount works all the same."""
+    try:
+        return read_settings(store.layout).default
+    except StoreError as exc:
+        log.warning("new files are kept on this device alone: %s", exc)
+        return ()
 
 
 class Contents:
@@ -48,12 +59,20 @@ class Contents:
         self._label = self._places.own_label()
         self._own_data = store.layout.data(self._label, "")
         self._data_begins = len(store.layout.data(self._label, ""))
+        self._default = _default_holders(store)
+        self.places_anew = False
+        """Rules or settings say who holds a new file, so that its birth takes a look at the index."""
+        self._look_for_rules(view)
 
     def look_anew(self, view: View) -> None:
-        """Sets of nodes may have come up since."""
+        """Sets of nodes and rules may have come up since."""
         if view.id != self._seen:
             self._seen = view.id
             self._places = places(self._store.layout, view, self._store.node)
+            self._look_for_rules(view)
+
+    def _look_for_rules(self, view: View) -> None:
+        self.places_anew = bool(self._default or rules_of(view))
 
     def state(self, view: View, ordinal: int) -> FileState:
         """The merge state of a file, in the view's transaction."""
@@ -121,14 +140,19 @@ class Contents:
 
     def birth(self, change: Change | Stating, newborn: Newborn, name: str, digest: str, place: str) -> None:
         """State the birth of a file whose bytes are in place, with what was set before."""
-        change.about_file(
-            newborn.guid,
-            made=Made(name=name, data=place[self._data_begins :]),
-            content=content_of(digest, os.stat(place)),
-            tag=list(newborn.tags) or None,
-            holds=newborn.placed.holds if newborn.placed is not None else {change.node: True},
-            knows=newborn.placed.knows or None if newborn.placed is not None else None,
-        )
+        birth: dict[str, Any] = {
+            "made": Made(name=name, data=place[self._data_begins :]),
+            "content": content_of(digest, os.stat(place)),
+            "tag": list(newborn.tags) or None,
+        }
+        if newborn.placed is not None:
+            birth.update(holds=newborn.placed.holds, knows=newborn.placed.knows or None)
+        elif isinstance(change, Change):
+            placing = Placing(change.view, change.node, self._default, change.wall_ms)
+            birth.update(placing.birth(birth, newborn.guid))
+        else:
+            birth.update(holds={change.node: True})
+        change.about_file(newborn.guid, **birth)
         if newborn.mode != ORDINARY_MODE:
             change.about_file(newborn.guid, mode=newborn.mode)
         if newborn.xattrs:

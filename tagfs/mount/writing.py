@@ -518,7 +518,9 @@ class Writing(Acting):
         place = self.contents.put_in_place(newborn, name)
         line: Line | None = None
         try:
-            if not newborn.xattrs:  # what they mean takes a look at the index
+            inherits = newborn.placed is not None and bool(newborn.placed.knows)
+            if not newborn.xattrs and not self.contents.places_anew and not inherits:
+                # Else what is stated, or where it is to stand, takes a look at the index.
                 line = self._state_birth(pid, lambda said: self.contents.birth(said, newborn, name, digest, place))
             if line is None:
                 self._act(pid, lambda change: self.contents.birth(change, newborn, name, digest, place))

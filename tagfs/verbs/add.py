@@ -17,7 +17,7 @@ import errno
 import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tagfs.bytes import CannotTake, Taken, remove, take, why_not_a_file
 from tagfs.change import Change
@@ -30,6 +30,7 @@ from tagfs.index.blocks import IN_TRASH, LISTED
 from tagfs.index.read import View
 from tagfs.layout import make_folder
 from tagfs.place import places
+from tagfs.placement import Placing, read_settings
 from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.tag import check_tag, given_tags
@@ -209,6 +210,7 @@ class Adder:
         self._by_hash: dict[str, list[str]] = {}
         with store.view() as view:
             self._label = places(store.layout, view, store.node).own_label()
+        self._default = read_settings(store.layout).default
 
     def run(self, paths: Sequence[str]) -> Report:
         """Take in all files that the paths mean."""
@@ -290,7 +292,7 @@ class Adder:
                 os.chmod(ready.place, 0o600)
                 folders.add(folder)
             sync_paths({*folders, *map(os.path.dirname, folders)})
-            outcome = self._store.act(lambda change: [self._born(change, ready) for ready in batch], action=self.action)
+            outcome = self._store.act(lambda change: self._all_born(change, batch), action=self.action)
         except BaseException as exc:
             self._take_back(batch)
             if isinstance(exc, OSError):
@@ -344,7 +346,11 @@ class Adder:
                 Problem(ready.source.path, f"was taken in, but could not be removed from there ({exc.strerror})")
             )
 
-    def _born(self, change: Change, ready: _Ready) -> tuple[Added, str | None]:
+    def _all_born(self, change: Change, batch: list[_Ready]) -> list[tuple[Added, str | None]]:
+        placing = Placing(change.view, change.node, self._default, change.wall_ms)
+        return [self._born(change, ready, placing) for ready in batch]
+
+    def _born(self, change: Change, ready: _Ready, placing: Placing) -> tuple[Added, str | None]:
         view, taken = change.view, ready.taken
         twins = [o for o in view.with_hash(bytes.fromhex(taken.sha256)) if _lives(view, o)]
         for ordinal in twins:
@@ -363,21 +369,20 @@ class Adder:
             for name, value in taken.xattrs.items()
             if name not in ("user.xdg.tags", "user.xdg.comment") and len(value) <= MAX_XATTR_BYTES
         }
-        change.about_file(
-            ready.guid,
-            made=Made(
+        birth: dict[str, Any] = {
+            "made": Made(
                 name=ready.name,
                 data=data_path(ready.guid, ready.name),
                 from_=ready.from_folder,
                 raw_name=ready.raw_name,
             ),
-            content=Content(sha256=taken.sha256, size_bytes=taken.size_bytes, modified=time_text(taken.mtime_ns)),
-            tag=tags or None,
-            notes=comment.decode("utf-8", "replace") if comment else None,
-            xattr=others or None,
-            mode=taken.mode if taken.mode != DEFAULT_MODE else None,
-            holds={change.node: True},
-        )
+            "content": Content(sha256=taken.sha256, size_bytes=taken.size_bytes, modified=time_text(taken.mtime_ns)),
+            "tag": tags or None,
+            "notes": comment.decode("utf-8", "replace") if comment else None,
+            "xattr": others or None,
+            "mode": taken.mode if taken.mode != DEFAULT_MODE else None,
+        }
+        change.about_file(ready.guid, **birth, **placing.birth(birth, ready.guid))
         same = [view.guid(o) for o in twins]
         return Added(ready.guid, ready.name, ready.source.path, taken.size_bytes, tags, False, same), change.action
 

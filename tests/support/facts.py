@@ -35,6 +35,7 @@ FILES = [
     "ffff0000-feed-4bee-8bad-000000000003",
 ]
 TAGS = ["music", "rome", "year=1959", "artist=AC/DC"]
+RULE = "22222222-0000-5000-8000-00000000000a"
 HASHES = [digit * 64 for digit in "abc"]
 TIMES = ["2024-05-01T12:00:00Z", "1969-12-31T23:59:59.5Z", "2031-01-01T00:00:00.123456789Z"]
 NAMES = ["Holiday in Rome.jpg", "b", "Grüße 🎈.tar.gz", " .hidden", "line\nbreak"]
@@ -111,6 +112,7 @@ def statements(guid: str) -> dict[str, st.SearchStrategy[Any]]:
         ),
         "holds": _yes_no,
         "knows": _yes_no,
+        "placed_by": st.sampled_from([[], ["hand"], [RULE]]),
         "trash": st.booleans(),
         "purge": st.builds(
             Purge,
@@ -132,10 +134,10 @@ def arbitrary_facts(draw: st.DrawFn, files: Sequence[str] = FILES, nodes: Sequen
 
 @st.composite
 def thing_facts(draw: st.DrawFn) -> Fact:
-    """One fact about a tag, node, saved query or nodeset."""
+    """One fact about a tag, node, saved query, nodeset or rule."""
     node = draw(_nodes)
     head = {"at": stamp(draw(_whens), node), "by": node}
-    kind = draw(st.sampled_from(["tag", "node", "saved", "set"]))
+    kind = draw(st.sampled_from(["tag", "node", "saved", "set", "rule"]))
     if kind == "tag":
         said: dict[str, st.SearchStrategy[Any]] = {
             "exists": st.booleans(),
@@ -150,6 +152,9 @@ def thing_facts(draw: st.DrawFn) -> Fact:
         subject = draw(_nodes)
     elif kind == "saved":
         said, subject = {"query": st.sampled_from(["music", "rome+music", ""])}, "evening"
+    elif kind == "rule":
+        holds = draw(st.dictionaries(_nodes, st.just(True), max_size=2))
+        return Fact(**head, rule=RULE, query=draw(st.sampled_from(["music", "size=1GB.."])), holds=holds)
     else:
         label, nodes = (
             draw(st.sampled_from(["laptop", "laptop+tablet"])),

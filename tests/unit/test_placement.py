@@ -1,0 +1,85 @@
+"""Who holds a file: statements, rules, settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagfs.errors import StoreError
+from tagfs.face import holders
+from tagfs.layout import Layout
+from tagfs.merge import FileState, join
+from tagfs.placement import Settings, is_by_hand, knowing, read_settings, to_state
+from tests.support.facts import FILES, NODES, Fact, arbitrary_facts, made, stamp
+
+
+def born(**more: object) -> FileState:
+    first = Fact(at=stamp(1, NODES[0]), by=NODES[0], file=FILES[0], made=made(FILES[0]), holds={NODES[0]: True})
+    return join(FILES[0], [first, Fact(at=stamp(2, NODES[1]), by=NODES[1], file=FILES[0], **more)])  # type: ignore[arg-type]
+
+
+@given(st.lists(arbitrary_facts([FILES[0]]), max_size=8), st.sets(st.sampled_from(NODES)))
+def test_what_is_stated_makes_it_so_and_only_what_must_be_said_is(facts: list[Fact], wish: set[str]) -> None:
+    state = join(FILES[0], facts)
+    wanted = knowing(state, wish)
+    said = to_state(state, NODES, wanted)
+    if not wanted:
+        assert said == {}
+        return
+    before = holders(state, NODES)
+    assert (said == {}) == (before == wanted)
+    if said:
+        state.add(Fact(at=stamp(4000, NODES[0]), by=NODES[0], file=FILES[0], holds=said))
+        assert holders(state, NODES) == wanted
+        for node in said:  # without any one of them it would be otherwise, or would rest on nobody's word
+            assert node in wanted ^ before or (node in wanted and said[node])
+
+
+def test_a_holder_that_nobody_named_is_named_before_another_comes() -> None:
+    state = born(holds={NODES[0]: False})
+    assert holders(state, NODES) == {NODES[0]}
+    said = to_state(state, NODES, frozenset({NODES[0], NODES[2]}))
+    assert said == {NODES[0]: True, NODES[2]: True}
+
+
+def test_who_chose_last_is_known() -> None:
+    assert not is_by_hand(born())
+    assert is_by_hand(born(holds={NODES[1]: True}, placed_by=["hand"]))
+    assert not is_by_hand(born(holds={NODES[1]: True}, placed_by=[FILES[1]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Settings()),
+        ("[syncthing]\nurl = 'http://127.0.0.1:1'\n", Settings()),
+        ("[placement]\n", Settings()),
+        ("[placement]\ndefault = 'here, server'\n", Settings(("here", "server"))),
+        ("[placement]\ndefault = ['laptop']\nmin_copies = 2\n", Settings(("laptop",), 2)),
+    ],
+)
+def test_settings_are_read(tmp_path: Path, text: str, expected: Settings) -> None:
+    layout = Layout(str(tmp_path))
+    assert read_settings(layout) == Settings()
+    Path(layout.sync_settings).write_text(text)
+    assert read_settings(layout) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[placement]\ndefault = 3\n",
+        "[placement]\nmin_copies = 0\n",
+        "[placement]\nmin_copies = true\n",
+        "[placement]\nmin_copies = '2'\n",
+        "[placement]\ndefault = [\n",
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
+    layout = Layout(str(tmp_path))
+    Path(layout.sync_settings).write_text(text)
+    with pytest.raises(StoreError):
+        read_settings(layout)

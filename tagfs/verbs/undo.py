@@ -19,9 +19,10 @@ from tagfs.change import Change
 from tagfs.errors import LytsError, NothingMatched
 from tagfs.face import DEFAULT_MODE
 from tagfs.fact import Fact
-from tagfs.glossary import SAVED_THING, TAG_THING, Thing
+from tagfs.glossary import RULE_THING, SAVED_THING, TAG_THING, Thing
 from tagfs.index.read import View
 from tagfs.merge import FileState
+from tagfs.placement import answer_to
 from tagfs.stamp import node_of
 from tagfs.store import Store
 from tagfs.verbs.history import Action, actions, cancelled, facts_about, facts_of
@@ -45,6 +46,10 @@ class Past:
     def __init__(self, facts: Callable[[], Sequence[Fact]], cancelled: Collection[str]) -> None:
         self._facts = facts
         self._cancelled = cancelled
+
+    def facts(self) -> Sequence[Fact]:
+        """All facts about the file, oldest first."""
+        return self._facts()
 
     def only_cancelled_since(self, at: str, touches: Callable[[Fact], bool]) -> bool:
         """Whether all that was stated since a stamp about the same thing cancels out."""
@@ -83,11 +88,12 @@ def opposite(fact: Fact, state: FileState, past: Past) -> tuple[dict[str, Any], 
             say["tag"] = back
         if len(back) < len(fact.untag):
             kept.append("a tag was changed again since")
-    for register in ("name", "notes", "mode", "modified"):
+    for register in ("name", "notes", "mode", "modified", "placed_by"):
         if getattr(fact, register) is None:
             continue
         if not _still_decides(at, state.registers.get(register), past, lambda f, r=register: getattr(f, r) is not None):  # type: ignore[misc]
-            kept.append(f"{register} was changed again since")
+            if register != "placed_by":  # then nor is what it stands beside answered, and that is told
+                kept.append(f"{register} was changed again since")
             continue
         value = past.before(at, lambda f, r=register: getattr(f, r))  # type: ignore[misc]
         if value is None:
@@ -111,12 +117,7 @@ def opposite(fact: Fact, state: FileState, past: Past) -> tuple[dict[str, Any], 
     for register in ("holds", "knows"):
         placed = getattr(fact, register)
         if placed:
-            now = getattr(state, register)
-            answer = {where: not yes for where, yes in placed.items() if now.get(where, ("", yes))[0] == at}
-            if answer:
-                say[register] = answer
-            if len(answer) < len(placed):
-                kept.append("its placement was changed again since")
+            _opposite_of_placement(fact, register, placed, state, past, say, kept)
     # Contents are not answered by statements alone: bytes have to move (`_bring_back`).
     return say, kept
 
@@ -142,6 +143,32 @@ def _opposite_of_tags(
         say["untag"] = gone
 
 
+def _opposite_of_placement(
+    fact: Fact, register: str, placed: dict[str, bool], state: FileState, past: Past, say: dict[str, Any],
+    kept: list[str],
+) -> None:  # fmt: skip
+    at, now = fact.at, getattr(state, register)
+    decides = [
+        node
+        for node in placed
+        if _still_decides(at, now.get(node), past, lambda f, n=node: n in (getattr(f, register) or ()))  # type: ignore[misc]
+    ]
+    if len(decides) < len(placed):
+        kept.append("its placement was changed again since")
+    if not decides:
+        return
+    if register == "holds":
+        answer = answer_to(at, state, past.facts(), decides)
+        if answer is None:
+            kept.append("nobody else would keep its bytes")
+            return
+    else:
+        before = {n: past.before(at, lambda f, n=n: (f.knows or {}).get(n)) for n in decides}  # type: ignore[misc]
+        answer = {n: yes is not False for n, yes in before.items() if now[n][1] != (yes is not False)}
+    if answer:
+        say[register] = answer
+
+
 def _speaks_of_tag(fact: Fact, tag: str) -> bool:
     return (isinstance(fact.tag, list) and tag in fact.tag) or tag in (fact.untag or ())
 
@@ -158,6 +185,7 @@ def _at_birth(register: str, state: FileState) -> Any:
         "notes": "",
         "mode": DEFAULT_MODE,
         "modified": heads[-1][1].modified if heads else None,
+        "placed_by": [],
     }[register]
 
 
@@ -323,6 +351,8 @@ class _Answering:
             return say, why
         if fact.saved is not None:
             return self._answer_saved(fact, fact.saved)
+        if fact.rule is not None:
+            return self._answer_rule(fact, fact.rule)
         return {}, ["facts about devices are not undone"]
 
     def _answer_saved(self, fact: Fact, name: str) -> tuple[dict[str, Any], list[str]]:
@@ -332,6 +362,23 @@ class _Answering:
         say = {"query": self._earlier_query(name, fact.at)}
         self._change.about("saved", SAVED_THING, name, **say)
         return say, []
+
+    def _answer_rule(self, fact: Fact, rule: str) -> tuple[dict[str, Any], list[str]]:
+        thing = self._change.thing(RULE_THING, rule)
+        if thing.value("holds") != fact.holds:
+            return {}, ["a rule was changed again since"]
+        say = {"query": fact.query, "holds": self._earlier_holders(rule, str(fact.query), fact.at)}
+        self._change.about("rule", RULE_THING, rule, **say)
+        return say, []
+
+    def _earlier_holders(self, rule: str, query: str, before: str) -> dict[str, bool]:
+        """The nodes that a rule named before a stamp; none where it did not stand."""
+        for action in actions(self._change.view):
+            if action.action < before and any(query in phrase for phrase in action.did):
+                for fact in facts_of(self._store, self._change.view, action):
+                    if fact.rule == rule and fact.at < before and fact.holds is not None:
+                        return fact.holds
+        return {}
 
     def _earlier_query(self, name: str, before: str) -> str:
         """The query that a name stood for before a stamp, "" where it stood for none."""

@@ -58,18 +58,21 @@ def _helps() -> Iterator[tuple[str, str]]:
             command, info_name=name, parent=parent, terminal_width=WIDTH, help_option_names=["-h", "--help"]
         )
 
+    def below(command: click.Command, here: click.Context) -> Iterator[tuple[str, str]]:
+        yield here.command_path, _plain(command.get_help(here))
+        if isinstance(command, click.Group):
+            for name in command.list_commands(here):
+                inner = command.get_command(here, name)
+                assert inner is not None
+                yield from below(inner, context(inner, name, here))
+
     whole = context(root, "lyts", None)
     yield "lyts", _plain(root.get_help(whole))
     for name in TABLE:
         command = root.get_command(whole, name)
         assert command is not None
         here = context(command, name, whole)
-        yield f"lyts {name}", _plain(command.get_help(here))
-        if isinstance(command, click.Group):
-            for below in command.list_commands(here):
-                inner = command.get_command(here, below)
-                assert inner is not None
-                yield f"lyts {name} {below}", _plain(inner.get_help(context(inner, below, here)))
+        yield from below(command, here)
 
 
 def _plain(text: str) -> str:

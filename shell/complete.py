@@ -41,7 +41,7 @@ class _NotNow(LytsError):
 
 
 def items(kind: str, ctx: click.Context, incomplete: str) -> list[Any]:
-    """What Tab offers for an argument of a kind: target, query, tags, tag, saved."""
+    """What Tab offers for an argument of a kind: target, query, tags, tag, saved, nodes."""
     from tagfs.layout import default_root
     from tagfs.store import Store
 
@@ -149,12 +149,20 @@ def _saved(view: View, incomplete: str) -> Iterable[CompletionItem[str]]:
             yield CompletionItem(name, help=query)
 
 
+def _nodes(view: View, incomplete: str) -> Iterable[CompletionItem[str]]:
+    at = incomplete.rfind(",") + 1
+    for name in sorted(view.node_aliases()):
+        if name.startswith(incomplete[at:]) and name not in incomplete[:at].split(","):
+            yield CompletionItem(incomplete[:at] + name)
+
+
 _KINDS: dict[str, Callable[[Any, str], Iterable[CompletionItem[str]]]] = {
     "target": _targets,
     "query": _query,
     "tags": _tag_list,
     "tag": _tag_list,
     "saved": _saved,
+    "nodes": _nodes,
 }
 
 

@@ -72,6 +72,7 @@ QUERY = _Completed("query")
 TAGS = _Completed("tags")
 TAG = _Completed("tag")
 SAVED = _Completed("saved")
+NODES = _Completed("nodes")
 
 
 def query_option(function: F) -> F:

@@ -53,6 +53,7 @@ from tagfs.index.read import View
 from tagfs.layout import make_folder
 from tagfs.ledger import segments_in
 from tagfs.place import NodeSet, node_sets
+from tagfs.placement import read_settings
 from tagfs.seen import seen_by_others, who_saw_more
 from tagfs.store import Store
 from tagfs.term import HOLDS
@@ -76,10 +77,11 @@ class Daemon:
         device: str,
         wall_ns: Callable[[], int] = time.time_ns,
         *,
-        min_copies: int = 1,
+        min_copies: int | None = None,
     ) -> None:
         """Args:
         device: the id of this node's own device.
+        min_copies: None for what the store's settings say, read anew as they change.
         """
         self._store = store
         self._syncthing = syncthing
@@ -420,6 +422,7 @@ class Daemon:
             return
         looking = Looking(self._shelves, self._stock, self._syncthing, self._set_ids(), self._device[:7], self._wall_ns)
         hands = Hands(self._store, self._shelves, self._shelf_for, self._aliases, self._date_text)
+        copies = self._copies()
         scans: dict[Members, set[str]] = {}
         waits_before = dict(self._waits)
         for guid, state in zip(guids, self._store.states(guids), strict=True):
@@ -430,7 +433,7 @@ class Daemon:
             data = state.made.data
             wanted = wanted_of(state, self._nodes)
             looked = looking.look(state, data, odd=guid in self._odd)
-            actions = decide(self._store.node, wanted, looked.here, self._proofs_of(guid), self._min_copies)
+            actions = decide(self._store.node, wanted, looked.here, self._proofs_of(guid), copies)
             self._note_waiting(guid, wanted, looked)
             if not self._is_waited_for(guid):
                 actions = [action for action in actions if not isinstance(action, Prove)]
@@ -454,6 +457,13 @@ class Daemon:
         self._say_proofs()
         for guid in {*waits_before} ^ {*self._waits}:
             self._agenda.add([guid])
+
+    def _copies(self) -> int:
+        """How many proofs are asked for before bytes leave. Raises `StoreError` while the settings are damaged:
+
+        nothing is to be moved on the strength of a guess.
+        """
+        return self._min_copies if self._min_copies is not None else read_settings(self._store.layout).min_copies
 
     def _note_waiting(self, guid: str, wanted: Wanted, looked: Looked) -> None:
         if not wanted.purged and waits_for_proof(self._store.node, wanted, looked.here):

@@ -21,14 +21,15 @@ def command(ctx: click.Context, as_json: bool) -> int:
     """Looks whether all is set up well.
 
     Where the store is, what other devices said, ledger lines that could not be read,
-    clocks that are ahead, what lyts mount and lyts sync need, and what lyts stands on. It
-    changes nothing. The exit status is 1 when there is a problem.
+    clocks that are ahead, files with too few copies and moves that wait for long, what lyts
+    mount and lyts sync need, and what lyts stands on. It changes nothing. The exit status is 1 when there is a problem.
     """
     from shlex import quote
 
     from shell.mounting import crashed
     from shell.syncing import managed_of
     from sync.syncthing import checkup
+    from sync.verbs import copies
     from tagfs.check.doctor import examine
     from tagfs.check.finding import Remark
     from tagfs.store import this_machine
@@ -40,6 +41,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
         for path in crashed(dict(app.environ))
     ]
     left += checkup.examine(app.root, managed_of(app), app.environ)
+    left += copies.examine(app.root, this_machine())
     found = sorted([*examine(app.root, this_machine()), *left], key=lambda one: list(_MARKS).index(one.level))
     code = EXIT_NOTHING if any(one.level == "problem" for one in found) else EXIT_DONE
     if as_json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shell.command import Group, app_of
+from shell.sync_rules import apply, rule
 from shell.targets import json_option
 from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest
 
@@ -210,3 +211,7 @@ def down(ctx: click.Context) -> int:
         raise BadRequest("this store uses a Syncthing of yours, which lyts does not end")
     app.output.say("Syncthing does not run.")
     return EXIT_NOTHING
+
+
+command.add_command(rule)
+command.add_command(apply)

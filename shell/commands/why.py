@@ -20,6 +20,7 @@ lyts why song.flac      who put each tag on it, and what it answers to because o
 @click.pass_context
 def command(ctx: click.Context, target: str, as_json: bool) -> int:
     """Explains where a file's tags come from, and where its bytes are."""
+    from shell.commands.where import placed_object, placed_text
     from tagfs.tag import escape_tag
     from tagfs.verbs.why import why
 
@@ -45,6 +46,7 @@ def command(ctx: click.Context, target: str, as_json: bool) -> int:
                     "implied": found.implied,
                     "holds": found.holds,
                     "unknown_to": found.unknown_to,
+                    "placed": placed_object(found.placed),
                     "path": found.bytes_at,
                 }
             ]
@@ -65,7 +67,10 @@ def command(ctx: click.Context, target: str, as_json: bool) -> int:
         lines.append("  no tags")
     if found.face.trashed:
         lines.append("  in the trash: no query finds it")
-    lines.append(output.name(f"  its bytes are kept by {', '.join(found.holds) or 'nobody'}"))
+    kept = ", ".join(found.holds) or "nobody"
+    lines.append(output.name(f"  its bytes are kept by {kept}: {placed_text(found.placed)}"))
+    if found.placed.action is not None and found.placed.how != "born":
+        lines.append(output.name(f"  to take that back: lyts undo {found.placed.action}"))
     if found.unknown_to:
         lines.append(output.name(f"  not known to {', '.join(found.unknown_to)}"))
     lines.append(output.name(f"  {found.bytes_at}") if found.bytes_at else "  they are not on this device")

@@ -9,6 +9,8 @@ key that was changed there need not be told here.
     url = "http://127.0.0.1:8384"
     api_key = "..."
     remote = true                                                not on this machine
+
+Whatever else stands in the file is a person's (`[placement]`, see `tagfs.placement`), and stays as it is.
 """
 
 from __future__ import annotations
@@ -76,13 +78,24 @@ def read_attached(layout: Layout) -> Attached | None:
 
 
 def write_attached(layout: Layout, attached: Attached | None) -> None:
-    """Remember it, None for the store's own; whole or not at all, 0600."""
-    if attached is None:
+    """Remember it, None for the store's own; whole or not at all, 0600. Other sections of the file stay."""
+    rest = _without_syncthing(layout)
+    if attached is None and not rest:
         try:
             os.unlink(layout.sync_settings)
         except FileNotFoundError:
             pass
         return
+    lines = rest if attached is None else [*rest, *_section(attached)]
+    draft = layout.sync_settings + ".new"
+    # A draft that was left with other rights would keep them.
+    if os.path.lexists(draft):
+        os.unlink(draft)
+    write_private(draft, "".join(lines).encode("utf-8", "surrogateescape"))
+    os.replace(draft, layout.sync_settings)
+
+
+def _section(attached: Attached) -> list[str]:
     lines = [HEAD, "[syncthing]\n"]
     if attached.config:
         lines.append(f"config = {_quoted(attached.config)}\n")
@@ -92,12 +105,23 @@ def write_attached(layout: Layout, attached: Attached | None) -> None:
             lines.append(f"api_key = {_quoted(attached.key.reveal())}\n")
     if attached.remote:
         lines.append("remote = true\n")
-    draft = layout.sync_settings + ".new"
-    # A draft that was left with other rights would keep them.
-    if os.path.lexists(draft):
-        os.unlink(draft)
-    write_private(draft, "".join(lines).encode("utf-8", "surrogateescape"))
-    os.replace(draft, layout.sync_settings)
+    return lines
+
+
+def _without_syncthing(layout: Layout) -> list[str]:
+    """The lines of the file but those of the section that is written here."""
+    try:
+        with open(layout.sync_settings, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.readlines()
+    except FileNotFoundError:
+        return []
+    kept, ours = [], False
+    for line in lines:
+        if line.lstrip().startswith("["):
+            ours = line.strip().startswith("[syncthing]")
+        if not ours and line != HEAD:
+            kept.append(line if line.endswith("\n") else line + "\n")
+    return kept if any(line.strip() for line in kept) else []
 
 
 def _quoted(text: str) -> str:

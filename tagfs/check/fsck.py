@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from pyroaring import BitMap
 
@@ -51,7 +52,8 @@ def fsck(store: Store, deep: bool = False, progress: Progress | None = None) -> 
     found: list[Finding] = []
     with store.view() as view:
         found += _ledgers(store, view)
-        held: list[tuple[str, Face]] = []
+        held: list[_Held] = []
+        others: set[str] = set()
         index = store.open_index()
         total = view.ordinal_total()
         portions = max(1, -(-total // PORTION_FILES))
@@ -59,13 +61,21 @@ def fsck(store: Store, deep: bool = False, progress: Progress | None = None) -> 
         for portion in range(portions):
             # A fresh Applier a portion: it remembers every state it gave.
             applier = Applier(index, view.tx, store.node)
-            found += _files(store, view, applier, portion, portions, expected, held)
+            found += _files(store, view, applier, portion, portions, expected, held, others)
             if progress is not None:
                 progress("facts", portion + 1, portions)
         found += _postings(view, expected)
         where = places(store.layout, view, store.node)
-    found += _bytes(store, where, held, deep, progress)
+    found += _bytes(store, where, held, others, deep, progress)
     return found
+
+
+class _Held(NamedTuple):
+    """A file that this node holds. `elsewhere`: other nodes have its bytes, as facts have it."""
+
+    guid: str
+    face: Face
+    elsewhere: bool
 
 
 def _ledgers(store: Store, view: View) -> Iterator[Finding]:
@@ -118,7 +128,8 @@ def _files(
     portion: int,
     portions: int,
     expected: dict[tuple[int, str, str | None], list[int]],
-    held: list[tuple[str, Face]],
+    held: list[_Held],
+    others: set[str],
 ) -> Iterator[Finding]:
     states = _join_all(store.layout.ledgers, portion, portions)
     nodes = applier.nodes()
@@ -143,9 +154,17 @@ def _files(
         for term in terms_of(face):
             expected.setdefault(term, []).append(ordinal)
         if face.listed and store.node in face.holds:
-            held.append((guid, face))
+            held.append(_Held(guid, face, _is_elsewhere(truth, store.node)))
+        elif truth.made is not None and not truth.is_purged():
+            others.add(face.data)
     for guid in states.keys() - seen:
         yield Finding("index-missing", short(guid), "a ledger speaks of a file that the index does not know", _REBUILD)
+
+
+def _is_elsewhere(state: FileState, node: str) -> bool:
+    """Whether others hold a file as well, or are to give it to this node."""
+    mine = state.holds.get(node, ("", True))[0]
+    return any(other != node and (yes or at == mine) for other, (at, yes) in state.holds.items())
 
 
 def _join_all(ledgers: str, portion: int, portions: int) -> dict[str, FileState]:
@@ -220,15 +239,24 @@ def _postings(view: View, expected: dict[tuple[int, str, str | None], list[int]]
 
 
 def _bytes(
-    store: Store, where: Places, held: list[tuple[str, Face]], deep: bool, progress: Progress | None
+    store: Store, where: Places, held: list[_Held], others: set[str], deep: bool, progress: Progress | None
 ) -> Iterator[Finding]:
+    """`others`: the data of files that other nodes hold; what is left of it here goes once that is proven."""
     layout = store.layout
-    known = {face.data for _, face in held}
-    total = sum(face.size_bytes for _, face in held) if deep else len(held)
+    known = others.union(face.data for _, face, _ in held)
+    total = sum(face.size_bytes for _, face, _ in held) if deep else len(held)
     done = 0
-    for guid, face in held:
+    for guid, face, elsewhere in held:
         label = f"{short(guid)} {face.name}"
         path = where.find(face.data, face.holds)
+        if path is None and elsewhere:
+            yield Finding(
+                "bytes-awaited",
+                label,
+                "its bytes are not on this disk, or not yet",
+                "they come from another device while lyts sync is up; lyts where tells which to connect",
+            )
+            continue
         if path is None:
             yield Finding(
                 "bytes-missing",

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from tagfs.face import Face, face_of
+from tagfs.fact import BY_HAND
+from tagfs.glossary import RULE_THING, Thing
 from tagfs.index.read import View
+from tagfs.merge import FileState
 from tagfs.place import places
 from tagfs.stamp import ms_of, node_of
 from tagfs.store import Store
+from tagfs.verbs.history import facts_about
+
+_unpack = msgspec.msgpack.Decoder().decode
 
 
 class TagReason(NamedTuple):
@@ -18,6 +26,21 @@ class TagReason(NamedTuple):
     spelled: str
     tag: str
     added: list[tuple[int, str]]
+
+
+class Placed(NamedTuple):
+    """Who chose the holders of a file last, and when (ms, node alias).
+
+    `how`: `born` (where it was added, as nobody chose), `hand`, `rule`, `undo` (back to how it
+    was). `rules`: the queries of the rules, those that were taken back since among them.
+    `action`: as `lyts undo` takes it, None for none.
+    """
+
+    how: str
+    at_ms: int
+    node: str
+    rules: list[str]
+    action: str | None
 
 
 class Reasons(NamedTuple):
@@ -32,6 +55,26 @@ class Reasons(NamedTuple):
     holds: list[str]
     unknown_to: list[str]
     bytes_at: str | None
+    placed: Placed
+
+
+def placed_by(store: Store, view: View, state: FileState) -> Placed:
+    """What is behind the placement of a file."""
+    names = {node[:8]: name for node, name in view.node_names().items()}
+    at = max((stamp for stamp, _ in state.holds.values()), default=state.born)
+    said_at, who = state.registers.get("placed_by", ("", []))
+    known = {guid: str(Thing.unpacked(_unpack(raw)).value("query", guid[:8])) for guid, raw in view.things(RULE_THING)}
+    queries = [known.get(rule, rule[:8]) for rule in who if rule != BY_HAND]
+    action = None
+    if at != state.born:
+        action = next(
+            (fact.action for fact in facts_about(store, view, [state.guid])[state.guid] if fact.at == at), None
+        )
+    if said_at == at:
+        how = "rule" if queries else "hand" if who else "undo"
+    else:
+        how = "born" if at == state.born else "hand"
+    return Placed(how, ms_of(at) if at else 0, names.get(node_of(at), node_of(at)) if at else "", queries, action)
 
 
 def why(store: Store, guid: str) -> Reasons:
@@ -65,6 +108,7 @@ def why(store: Store, guid: str) -> Reasons:
             holds=sorted(names.get(n, n) for n in face.holds),
             unknown_to=sorted(names.get(n, n) for n in face.unknown_to),
             bytes_at=places(store.layout, view, store.node).find(face.data, face.holds),
+            placed=placed_by(store, view, state),
         )
 
     return store.read(look)

@@ -40,7 +40,7 @@ def bash(lyts: Lyts, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("lyts re", ["rename", "redo", "reindex"]),
+        ("lyts re", ["rename", "redo", "reduce", "restore", "reindex"]),
         ("lyts find mu", ["music"]),
         ("lyts find music+", ["jazz", "live", "year=1959", "year=1962"]),
         ("lyts find music+-l", ["live"]),

@@ -21,6 +21,7 @@ from sync.syncthing.process import Started
 from sync.syncthing.program import Program, candidates, environment, find
 from tagfs.errors import BadRequest
 from tagfs.layout import Layout
+from tagfs.placement import read_settings
 
 OWN = "AAAAAAA-BBBBBBB"
 CONFIG = f"""\
@@ -169,6 +170,23 @@ def test_what_a_store_is_attached_to_is_read_as_written_and_kept_private(tmp_pat
     write_attached(layout, None)
     write_attached(layout, None)
     assert read_attached(layout) is None
+
+
+def test_what_else_a_person_wrote_there_stays(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    path = Path(layout.sync_settings)
+    mine = "# mine\n[placement]\n# two of each\nmin_copies = 2"
+    path.write_text(mine)
+    for url in ("http://127.0.0.1:1", "http://127.0.0.1:2"):
+        write_attached(layout, Attached(url=url, key=Key("k")))
+        found = read_attached(layout)
+        assert found is not None
+        assert found.url == url
+        assert read_settings(layout).min_copies == 2
+        assert path.read_text().count("[syncthing]") == 1
+    write_attached(layout, None)
+    assert read_attached(layout) is None
+    assert path.read_text() == mine + "\n"
 
 
 @pytest.mark.parametrize(

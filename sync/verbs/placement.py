@@ -1,0 +1,199 @@
+"""Reduce, restore, and rules applied: who is to hold files from now on.
+
+Nothing is moved here. The wish is stated, for any node, from any node, also offline; the
+daemons bring it about (`machine`). What would leave a file without a holder is not stated:
+the last holder stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
+from typing import NamedTuple
+
+from sync.verbs.waiting import Wait, waits_of
+from tagfs.change import Change
+from tagfs.face import face_of, holders
+from tagfs.fact import BY_HAND
+from tagfs.merge import FileState
+from tagfs.placement import is_by_hand, knowing, to_state
+from tagfs.store import Store
+from tagfs.verbs.tagging import chunks
+
+NAMES_KEPT = 10
+
+ALREADY, LAST, UNKNOWN, BYHAND, CHANGED = "already", "last", "unknown", "by hand", "changed"
+
+
+class Wish(NamedTuple):
+    """Who is to hold a file, and who chose it (`placed_by`)."""
+
+    holds: frozenset[str]
+    placed_by: list[str]
+
+
+class Amount(NamedTuple):
+    """So many files of so many bytes."""
+
+    files: int = 0
+    size_bytes: int = 0
+
+    def plus(self, size_bytes: int) -> Amount:
+        return Amount(self.files + 1, self.size_bytes + size_bytes)
+
+
+class Placed:
+    """What was stated, or would be; counted file by file.
+
+    `come`, `go`: per node, what it is to get and what it may let go. `fewest`: of the files
+    that change, the fewest holders one has afterwards. `scarce`: those that have fewer than
+    `min_copies` then. `waits`: for whom how many files wait. `left`: per reason, how many
+    files stay as they are, and the names of some.
+    """
+
+    def __init__(self) -> None:
+        self.changed = 0
+        self.names: list[str] = []
+        self.come: dict[str, Amount] = {}
+        self.go: dict[str, Amount] = {}
+        self.fewest: int | None = None
+        self.scarce = 0
+        self.waits: dict[frozenset[Wait], int] = {}
+        self.left: dict[str, tuple[int, list[str]]] = {}
+        self.action: str | None = None
+
+    def stays(self, why: str, name: str) -> None:
+        """A file that is left as it is."""
+        count, names = self.left.get(why, (0, []))
+        self.left[why] = count + 1, [*names, name] if len(names) < NAMES_KEPT else names
+
+    def moves(
+        self, name: str, size_bytes: int, before: frozenset[str], after: frozenset[str], min_copies: int,
+        waits: frozenset[Wait],
+    ) -> None:  # fmt: skip
+        """A file that others hold from now on."""
+        self.changed += 1
+        if len(self.names) < NAMES_KEPT:
+            self.names.append(name)
+        for node in after - before:
+            self.come[node] = self.come.get(node, Amount()).plus(size_bytes)
+        for node in before - after:
+            self.go[node] = self.go.get(node, Amount()).plus(size_bytes)
+        self.fewest = min(len(after), self.fewest or len(after))
+        self.scarce += len(after) < min_copies
+        self.waits[waits] = self.waits.get(waits, 0) + 1
+
+    def count(self, why: str) -> int:
+        """How many files stay as they are for a reason."""
+        return self.left.get(why, (0, []))[0]
+
+
+class Around(NamedTuple):
+    """What the decision about each file needs to know of the library.
+
+    `nodes`: the GUIDs of all nodes; `gone`: those that left. `online`: those connected with
+    this node, itself among them.
+    """
+
+    me: str
+    nodes: Collection[str]
+    gone: frozenset[str]
+    online: frozenset[str]
+    min_copies: int
+
+
+Choice = Callable[[FileState, frozenset[str]], Wish | str]
+"""From a file and its holders to who is to hold it, or the reason why it stays as it is."""
+
+
+# -- choosing; pure
+
+
+def without(nodes: Collection[str], gone: Collection[str] = ()) -> Choice:
+    """These nodes hold files no longer."""
+    dropped = frozenset(nodes)
+
+    def choose(state: FileState, now: frozenset[str]) -> Wish | str:
+        if not now & dropped:
+            return ALREADY
+        after = now - dropped
+        return Wish(after, [BY_HAND]) if after - frozenset(gone) else LAST
+
+    return choose
+
+
+def also(nodes: Collection[str]) -> Choice:
+    """These nodes hold files as well, those among them that may know the file."""
+    added = frozenset(nodes)
+
+    def choose(state: FileState, now: frozenset[str]) -> Wish | str:
+        able = knowing(state, added)
+        if not able:
+            return UNKNOWN
+        return ALREADY if able <= now else Wish(now | able, [BY_HAND])
+
+    return choose
+
+
+def by_rules(wanted: Mapping[str, Wish]) -> Choice:
+    """What rules want of each file, by GUID, unless a person chose."""
+
+    def choose(state: FileState, now: frozenset[str]) -> Wish | str:
+        wish = wanted[state.guid]
+        able = knowing(state, wish.holds)
+        if not able:
+            return UNKNOWN
+        if able == now:
+            return ALREADY
+        return BYHAND if is_by_hand(state) else Wish(able, wish.placed_by)
+
+    return choose
+
+
+def decided(
+    state: FileState, choose: Choice, around: Around, placed: Placed
+) -> tuple[dict[str, bool], list[str]] | None:
+    """What is to be stated about a file, None for nothing; counted into `placed`."""
+    before = holders(state, around.nodes)
+    face = face_of(state, around.me, around.nodes)
+    wish = choose(state, before)
+    if isinstance(wish, str):
+        placed.stays(wish, face.name)
+        return None
+    said = to_state(state, around.nodes, wish.holds)
+    if not said:
+        placed.stays(ALREADY, face.name)
+        return None
+    waits = waits_of(before - around.gone, wish.holds - around.gone, around.online, around.min_copies)
+    placed.moves(face.name, face.size_bytes, before, wish.holds, around.min_copies, waits)
+    return said, wish.placed_by
+
+
+# -- stating
+
+
+def place(store: Store, guids: Sequence[str], choose: Choice, around: Around, *, dry_run: bool = False) -> Placed:
+    """State who holds files from now on, in one action; with `dry_run` only count."""
+    placed = Placed()
+    for part in chunks(guids):
+        if dry_run:
+            for state in store.states(part):
+                if state.made is not None:
+                    decided(state, choose, around, placed)
+            continue
+        placed = store.act(partial(_state, part, choose, around, placed), action=placed.action, frees_space=True)
+    return placed
+
+
+def _state(part: Iterable[str], choose: Choice, around: Around, so_far: Placed, change: Change) -> Placed:
+    placed = deepcopy(so_far)  # an action may be run again from its start
+    for guid in part:
+        state = change.state(guid)
+        if state.made is None:
+            continue
+        said = decided(state, choose, around, placed)
+        if said is not None:
+            change.about_file(guid, holds=said[0], placed_by=said[1])
+    placed.action = change.action
+    return placed

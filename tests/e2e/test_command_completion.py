@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shell.making import default_alias
 from tests.support.command import START, Lyts
 
 
@@ -76,6 +77,13 @@ def test_what_is_offered(lyts: Lyts, line: str, offered: list[str]) -> None:
         assert found[: len(offered)] == offered
     else:
         assert found == offered
+
+
+def test_devices_are_offered_each_once(lyts: Lyts) -> None:
+    name = default_alias()
+    assert fish(lyts, f"lyts reduce --nodes {name[:1]}") == [name]
+    assert fish(lyts, "lyts restore --nodes other,") == [f"other,{name}"]
+    assert fish(lyts, f"lyts restore --nodes {name},") == []
 
 
 def test_bash_parts_words_at_equal_signs_and_wants_quotes(lyts: Lyts) -> None:

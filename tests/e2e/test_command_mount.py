@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tagfs.glossary import NODE_THING
 from tagfs.mount.point import FS_TYPE, mount_points
+from tagfs.store import Store
 from tests.support.command import PATIENCE_S, START, Lyts
 from tests.support.mounting import eventually, need, need_fuse
 
@@ -167,6 +169,25 @@ def test_changes_show_both_ways(home: Home) -> None:
 
 
 # -- files of a mount as TARGET ------------------------------------------------------
+
+
+def test_rules_say_who_holds_a_file_that_is_made_in_a_mount(home: Home) -> None:
+    (own,) = home.json("where", "a.flac")[0]["holds"]
+    with Store(str(home.store)) as store:
+        server = "33333333-0000-4000-8000-000000000003"
+        store.act(lambda change: change.about("node", NODE_THING, server, alias="server"))
+    (home.store / "sync.toml").write_text("[placement]\ndefault = 'here, server'\n")
+    at = home.mount()
+    home.quick("sync", "rule", "add", "music+size=1kB..", "--holds", "server")  # while it is mounted
+    (at / "tags" / "music" / "short").write_bytes(b"la")
+    (at / "tags" / "music" / "long").write_bytes(b"la" * 1000)
+    assert (at / "tags" / "music" / "long").read_bytes() == b"la" * 1000
+    assert home.json("where", "short")[0]["holds"] == sorted([own, "server"])
+    (found,) = home.json("where", "long")
+    assert found["holds"] == ["server"]
+    assert found["placed"]["rules"] == ["music+size=1kB.."]
+    assert [one["state"] for one in found["here"]] == ["stray"]  # until the server has proven to have it
+    (home.store / "sync.toml").unlink()
 
 
 def test_path_in_a_mount_is_a_target(home: Home) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shell.app import App
     from sync.nodes import NodeInfo
-    from sync.verbs.placement import Around, Placed
+    from sync.verbs.placement import Around, Placed, Waiting
     from sync.verbs.waiting import Wait
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -129,26 +129,27 @@ def left_lines(placed: Placed) -> Iterator[str]:
         yield text.format(files=files, it=it, them=them, names=shown) + "."
 
 
-def wait_lines(known: Known, waits: Mapping[frozenset[Wait], int]) -> Iterator[str]:
+def wait_lines(known: Known, waits: Mapping[Waiting, int]) -> Iterator[str]:
     """Which devices must be connected for the bytes to move."""
-    if known.online is None and any(waits):
+    if known.online is None and any(waiting.waits for waiting in waits):
         yield "Bytes move once Syncthing runs here: lyts sync up"
     told: dict[str, int] = {}
-    for wanted, files in waits.items():
-        if wanted:
-            text = connect_text(known, wanted)
+    for waiting, files in waits.items():
+        if waiting.waits:
+            what = "Not everything moves" if waiting.partly else "Nothing moves"
+            text = f"{what} {connect_text(known, waiting.waits)}"
             told[text] = told.get(text, 0) + files
     for text, files in sorted(told.items(), key=lambda item: -item[1])[:SHOWN_WAITS]:
         yield f"{text}." if len(told) == 1 else f"{count_text(files, 'file')}: {text}."
 
 
 def connect_text(known: Known, waits: Collection[Wait]) -> str:
-    """`nothing moves until server is connected (last here 2026-11-22)`."""
+    """`until server (last here 2026-11-22) is connected`."""
     from sync.verbs.waiting import to_connect
 
     sets = [listed([_called(known, node) for node in sorted(one)], "or") for one in to_connect(waits)]
     many = len(sets) > 1
-    return f"Nothing moves until {listed(sets)} {'are' if many else 'is'} connected"
+    return f"until {listed(sets)} {'are' if many else 'is'} connected"
 
 
 def _called(known: Known, node: str) -> str:

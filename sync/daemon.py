@@ -45,7 +45,7 @@ from sync.syncthing.folders import ledger_folder_id
 from sync.syncthing.records import Event
 from tagfs.change import Change
 from tagfs.durable import sync_paths
-from tagfs.errors import LytsError
+from tagfs.errors import LytsError, StoreError
 from tagfs.glossary import SET_THING
 from tagfs.guid import guid_of_bytes
 from tagfs.index.positions import known_segments, newest_read
@@ -53,7 +53,7 @@ from tagfs.index.read import View
 from tagfs.layout import make_folder
 from tagfs.ledger import segments_in
 from tagfs.place import NodeSet, node_sets
-from tagfs.placement import read_settings
+from tagfs.placement import MOST_COPIES, read_settings
 from tagfs.seen import seen_by_others, who_saw_more
 from tagfs.store import Store
 from tagfs.term import HOLDS
@@ -459,11 +459,14 @@ class Daemon:
             self._agenda.add([guid])
 
     def _copies(self) -> int:
-        """How many proofs are asked for before bytes leave. Raises `StoreError` while the settings are damaged:
-
-        nothing is to be moved on the strength of a guess.
-        """
-        return self._min_copies if self._min_copies is not None else read_settings(self._store.layout).min_copies
+        """How many proofs are asked for before bytes leave; those of all holders while the settings are damaged."""
+        if self._min_copies is not None:
+            return self._min_copies
+        try:
+            return read_settings(self._store.layout).min_copies
+        except StoreError as exc:
+            log.warning("bytes leave only when all who hold them have proven it: %s", exc)
+            return MOST_COPIES
 
     def _note_waiting(self, guid: str, wanted: Wanted, looked: Looked) -> None:
         if not wanted.purged and waits_for_proof(self._store.node, wanted, looked.here):

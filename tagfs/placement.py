@@ -31,6 +31,7 @@ from tagfs.stamp import make_stamp
 
 _unpack = msgspec.msgpack.Decoder().decode
 
+MOST_COPIES = 100
 HERE = "here"
 """How a setting names the node that it stands on."""
 
@@ -205,6 +206,6 @@ def settings(said: Any, where: str) -> Settings:
     if not isinstance(default, list) or not all(isinstance(name, str) for name in default):
         raise StoreError(f'{where}: default is to be names of devices, like ["laptop", "server"]')
     copies = said.get("min_copies", 1)
-    if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= 100:
+    if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
         raise StoreError(f"{where}: min_copies is to be a number from 1 on")
     return Settings(tuple(name for name in default if name), copies)

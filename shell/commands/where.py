@@ -84,7 +84,7 @@ def _rows(found: Where, around: Known) -> Iterator[tuple[str, str]]:
     if around.online is None and under_way and len(around.nodes) > 1:
         yield "waits", "Syncthing does not run here, so nothing comes or goes: lyts sync up"
     if found.waits:
-        yield "waits", connect_text(around, found.waits).replace("Nothing", "nothing")
+        yield "waits", connect_text(around, found.waits)
 
 
 def placed_text(placed: Placed) -> str:

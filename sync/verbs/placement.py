@@ -12,7 +12,7 @@ from copy import deepcopy
 from functools import partial
 from typing import NamedTuple
 
-from sync.verbs.waiting import Wait, waits_of
+from sync.verbs.waiting import Wait, something_moves, waits_of
 from tagfs.change import Change
 from tagfs.face import face_of, holders
 from tagfs.fact import BY_HAND
@@ -43,12 +43,19 @@ class Amount(NamedTuple):
         return Amount(self.files + 1, self.size_bytes + size_bytes)
 
 
+class Waiting(NamedTuple):
+    """What a move waits for. `partly`: something of it can be done before."""
+
+    waits: frozenset[Wait]
+    partly: bool
+
+
 class Placed:
     """What was stated, or would be; counted file by file.
 
     `come`, `go`: per node, what it is to get and what it may let go. `fewest`: of the files
     that change, the fewest holders one has afterwards. `scarce`: those that have fewer than
-    `min_copies` then. `waits`: for whom how many files wait. `left`: per reason, how many
+    `min_copies` then. `waits`: how many files wait for what. `left`: per reason, how many
     files stay as they are, and the names of some.
     """
 
@@ -59,7 +66,7 @@ class Placed:
         self.go: dict[str, Amount] = {}
         self.fewest: int | None = None
         self.scarce = 0
-        self.waits: dict[frozenset[Wait], int] = {}
+        self.waits: dict[Waiting, int] = {}
         self.left: dict[str, tuple[int, list[str]]] = {}
         self.action: str | None = None
 
@@ -70,7 +77,7 @@ class Placed:
 
     def moves(
         self, name: str, size_bytes: int, before: frozenset[str], after: frozenset[str], min_copies: int,
-        waits: frozenset[Wait],
+        waits: Waiting,
     ) -> None:  # fmt: skip
         """A file that others hold from now on."""
         self.changed += 1
@@ -165,8 +172,9 @@ def decided(
     if not said:
         placed.stays(ALREADY, face.name)
         return None
-    waits = waits_of(before - around.gone, wish.holds - around.gone, around.online, around.min_copies)
-    placed.moves(face.name, face.size_bytes, before, wish.holds, around.min_copies, waits)
+    move = before - around.gone, wish.holds - around.gone, around.online, around.min_copies
+    waiting = Waiting(waits_of(*move), something_moves(*move))
+    placed.moves(face.name, face.size_bytes, before, wish.holds, around.min_copies, waiting)
     return said, wish.placed_by
 
 

@@ -46,6 +46,16 @@ def waits_of(
     return frozenset(waits)
 
 
+def something_moves(
+    before: Collection[str], after: Collection[str], online: Collection[str], min_copies: int = 1
+) -> bool:
+    """Whether a part of a move can be done while others wait: one node gets the bytes, or one lets go of them."""
+    first, last = frozenset(before), frozenset(after)
+    return any(not waits_of(first, first | {node}, online, min_copies) for node in last - first) or any(
+        not waits_of(last | {node}, last, online, min_copies) for node in first - last
+    )
+
+
 def to_connect(waits: Collection[Wait]) -> list[frozenset[str]]:
     """The devices to connect: one of each of these sets, sets that hold another left out."""
     sets = {wait.nodes for wait in waits}

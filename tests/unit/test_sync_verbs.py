@@ -11,9 +11,21 @@ from shell.placing import left_lines, placed_lines
 from sync.nodes import NodeInfo
 from sync.verbs.copies import held_by_fewer
 from sync.verbs.naming import NoSuchNode, aliases, named_nodes, names_in
-from sync.verbs.placement import ALREADY, LAST, UNKNOWN, Around, Placed, Wish, also, by_rules, decided, without
+from sync.verbs.placement import (
+    ALREADY,
+    LAST,
+    UNKNOWN,
+    Around,
+    Placed,
+    Waiting,
+    Wish,
+    also,
+    by_rules,
+    decided,
+    without,
+)
 from sync.verbs.rules import _by_rules, check_query, find_rule, rule_id
-from sync.verbs.waiting import BYTES, FREE, PROOF, Wait, to_connect, waits_of
+from sync.verbs.waiting import BYTES, FREE, PROOF, Wait, something_moves, to_connect, waits_of
 from tagfs.errors import BadRequest, NothingMatched, QueryError
 from tagfs.face import holders
 from tagfs.fact import Fact
@@ -75,6 +87,24 @@ def test_who_must_be_connected(
     before: set[str], after: set[str], online: set[str], copies: int, expected: set[Wait]
 ) -> None:
     assert waits_of(before, after, online, copies) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "online", "expected"),
+    [
+        ({LAPTOP}, {LAPTOP, TABLET, SERVER}, {LAPTOP, TABLET}, True),
+        ({LAPTOP}, {LAPTOP, TABLET, SERVER}, {LAPTOP}, False),
+        ({LAPTOP}, {TABLET}, {LAPTOP}, False),
+        ({LAPTOP, TABLET, SERVER}, {LAPTOP}, {LAPTOP, SERVER}, True),
+        ({LAPTOP, TABLET}, {TABLET}, {LAPTOP}, False),
+        ({LAPTOP, TABLET}, {LAPTOP}, {LAPTOP}, False),
+        ({TABLET, SERVER}, {TABLET, SERVER, LAPTOP}, {LAPTOP, SERVER}, True),
+    ],
+)
+def test_whether_a_part_of_a_move_can_be_done(
+    before: set[str], after: set[str], online: set[str], expected: bool
+) -> None:
+    assert something_moves(before, after, online) is expected
 
 
 _some = st.frozensets(st.sampled_from(NODES), min_size=1)
@@ -201,14 +231,17 @@ def test_files_with_too_few_copies_are_found(holders_of: list[set[int]], copies:
     assert set(found) == {one for one in range(13) if sum(one in files for files in holders_of) < copies}
 
 
+NOTHING = Waiting(frozenset(), True)
+
+
 def test_what_was_done_is_told_by_device() -> None:
     placed = Placed()
-    placed.moves("film.mkv", 4_000_000, frozenset({LAPTOP, TABLET}), frozenset({LAPTOP}), 1, frozenset())
+    placed.moves("film.mkv", 4_000_000, frozenset({LAPTOP, TABLET}), frozenset({LAPTOP}), 1, NOTHING)
     names = {LAPTOP: "laptop", TABLET: "tablet"}
     assert list(placed_lines(names, placed, dry_run=False)) == [
         "tablet lets go of film.mkv; 4.0 MB will be free there", "it is then kept by 1 device",
     ]  # fmt: skip
-    placed.moves("b", 1_000_000, frozenset({TABLET}), frozenset({LAPTOP, TABLET}), 1, frozenset())
+    placed.moves("b", 1_000_000, frozenset({TABLET}), frozenset({LAPTOP, TABLET}), 1, NOTHING)
     assert list(placed_lines(names, placed, dry_run=True)) == [
         "tablet would let go of 1 file; 4.0 MB would be free there",
         "laptop would get 1 file, 1.0 MB",

@@ -46,8 +46,8 @@ def command(ctx: click.Context, target: str, as_json: bool) -> int:
                     "implied": found.implied,
                     "holds": found.holds,
                     "unknown_to": found.unknown_to,
-                    "placed": placed_object(found.placed),
                     "path": found.bytes_at,
+                    "placed": placed_object(found.placed),
                 }
             ]
         )

@@ -224,7 +224,8 @@ def test_why_names_tag_and_cause(songs: Lyts) -> None:
     assert "music: put on it " in said
     assert "sound: answers to it, because of music" in said
     (one,) = songs.json("why", "a.flac")
-    assert list(one) == ["guid", "name", "added", "added_on", "tags", "implied", "holds", "unknown_to", "path"]
+    keys = ["guid", "name", "added", "added_on", "tags", "implied", "holds", "unknown_to", "path", "placed"]
+    assert list(one) == keys
     assert one["implied"] == {"sound": ["music"]}
 
 

@@ -57,6 +57,16 @@ def test_all_nodes_of_all_rules_that_match_hold_it(tmp_path: Path) -> None:
         assert_rebuild_changes_nothing(store)
 
 
+def test_a_rule_for_this_node_alone_is_remembered_as_well(tmp_path: Path) -> None:
+    with library(tmp_path) as store:
+        rule(store, 0, "video", str(store.node))
+        face = added(store, tmp_path, "film", "video")
+        assert face.holds == {store.node}
+        (state,) = store.states([face.data[3:39]])
+        assert state.registers["placed_by"][1] == RULES[:1]
+        assert_rebuild_changes_nothing(store)
+
+
 def test_a_rule_that_was_taken_back_and_a_node_that_left_count_for_nothing(tmp_path: Path) -> None:
     with library(tmp_path) as store:
         rule(store, 0, "video", SERVER)

@@ -25,6 +25,7 @@ TERMS = (
     *TAGS[:4], "year=1950..1960", "year=..", "vi%", "artist=..", "nothing", "key=..", "key=1",
     "size=1GB..", "size=..5kB", "size=1000", "type=audio", "type=video/x-matroska", "ext=jpg", "ext=fl%",
     "name=a.flac", "name=f%", "modified=2023", "modified=..2020", "added=2025", "added=7d", "from=/home/ada%",
+    "modified=2023-11-14T22:13:20..", "modified=..2023-11-14T22:13:19", "added=2025-11-24T16:00:01..",
     "from=/home/ada", "type=nonsense", "size=nonsense", "musics",
 )  # fmt: skip
 queries = st.lists(st.tuples(st.sampled_from("+,-"), st.sampled_from(TERMS)), min_size=1, max_size=4).map(

@@ -167,6 +167,15 @@ def test_a_wish_leaves_a_holder_and_does_what_it_says(
     assert set(placed.come) == after - before
 
 
+def test_a_device_that_left_is_no_last_holder() -> None:
+    birth = Fact(at=stamp(0, LAPTOP), by=LAPTOP, file=FILES[0], made=made(FILES[0]), holds={LAPTOP: True, PHONE: True})
+    state, placed = join(FILES[0], [birth]), Placed()
+    around = Around(LAPTOP, NODES, frozenset({PHONE}), frozenset(), 1)
+    assert decided(state, without([LAPTOP], around.gone), around, placed) is None
+    assert placed.count(LAST) == 1
+    assert decided(state, without([LAPTOP]), around, placed) is not None
+
+
 def test_rules_leave_alone_what_a_person_placed() -> None:
     def born(**more: object) -> FileState:
         birth = Fact(at=stamp(0, LAPTOP), by=LAPTOP, file=FILES[0], made=made(FILES[0]), holds={LAPTOP: True})

@@ -90,7 +90,15 @@ class Contents:
             return None
         state = self.state(view, ordinal)
         holds = frozenset(node for node, (_, yes) in state.holds.items() if yes)
-        return self._places.find(state.made.data, holds) if state.made is not None else None
+        return self._find(view, state.made.data, holds) if state.made is not None else None
+
+    def _find(self, view: View, data: str, holds: frozenset[str]) -> str | None:
+        """Where bytes are, also in the folder of a set that came up since this mount began."""
+        found = self._places.find(data, holds)
+        if found is None:
+            self._places = places(self._store.layout, view, self._store.node)
+            found = self._places.find(data, holds)
+        return found
 
     def open_to_read(self, view: View, ordinal: int, guid: str) -> tuple[int, str] | None:
         """Open the bytes of a file where they are here: (descriptor, path). None where they are not."""

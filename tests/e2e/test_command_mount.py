@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from sync.nodeset import set_id
+from tagfs.change import Change
 from tagfs.glossary import NODE_THING
 from tagfs.mount.point import FS_TYPE, mount_points
 from tagfs.store import Store
@@ -188,6 +190,30 @@ def test_rules_say_who_holds_a_file_that_is_made_in_a_mount(home: Home) -> None:
     assert found["placed"]["rules"] == ["music+size=1kB.."]
     assert [one["state"] for one in found["here"]] == ["stray"]  # until the server has proven to have it
     (home.store / "sync.toml").unlink()
+
+
+def test_bytes_that_moved_to_the_folder_of_a_new_set_are_found(home: Home) -> None:
+    at = home.mount()
+    song = at / "tags" / "flac" / "a.flac"
+    before = song.read_bytes()
+    (found,) = home.json("where", "a.flac")
+    (here,) = found["here"]
+    tablet = "22222222-0000-4000-8000-000000000002"
+    with Store(str(home.store)) as store:
+        both = sorted([store.node, tablet])
+
+        def share(change: Change) -> None:
+            change.about("node", NODE_THING, tablet, alias="tablet")
+            change.new_set(set_id(both), "ours+tablet", both)
+            change.about_file(found["guid"], holds={tablet: True})
+
+        store.act(share)
+    place = Path(here["path"])
+    moved = home.store / "sets" / "ours+tablet" / "data" / place.parent.name / place.name
+    moved.parent.mkdir(parents=True)
+    place.rename(moved)
+    assert song.read_bytes() == before
+    assert home.json("where", "a.flac")[0]["here"][0]["state"] == "in place"
 
 
 def test_path_in_a_mount_is_a_target(home: Home) -> None:

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lyts.mount")
 
-LOG_BYTES = 1 << 20
-LOGS_KEPT = 2
 END_S = 60.0
 """How long a mount may take to end once it is unmounted: facts of open files are still written then."""
 
@@ -206,34 +204,9 @@ def log_path(environ: dict[str, str]) -> str:
 
 def start_log(app: App, *, to_stderr: bool) -> str | None:
     """Write what the mount tells down. Returns where, None where it cannot be written."""
-    import time
-    from logging.handlers import RotatingFileHandler
+    from shell import logs
 
-    form = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    form.converter = time.gmtime
-    path: str | None = log_path(dict(app.environ))
-    handlers: list[logging.Handler] = [logging.StreamHandler()] if to_stderr else []
-    try:
-        assert path is not None
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        handlers.append(
-            RotatingFileHandler(
-                path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8", errors="backslashreplace"
-            )
-        )
-    except OSError as exc:
-        app.output.say(f"Note: the log of the mount cannot be written ({exc}); it goes on without.")
-        path = None
-    root = logging.getLogger()
-    root.setLevel(logging.INFO)
-    for handler in handlers:
-        handler.setFormatter(form)
-        root.addHandler(handler)
-    # A full disk under the log is no reason to end, nor to write a traceback to nowhere.
-    logging.raiseExceptions = False
-    logging.captureWarnings(True)
-    return path
+    return logs.start_log(app, log_path(dict(app.environ)), "the mount", to_stderr=to_stderr)
 
 
 # -- the background ------------------------------------------------------------

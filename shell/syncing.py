@@ -12,9 +12,9 @@ from shell.text import count_text, size_text
 
 if TYPE_CHECKING:
     from shell.app import App
+    from shell.nodes import Standing
     from shell.output import Output
     from sync.syncthing.managed import Managed
-    from sync.syncthing.report import Report
 
 WORDS = {
     "none": "not set up",
@@ -25,6 +25,11 @@ WORDS = {
 }
 
 
+def store_name(root: str) -> str:
+    """A short name for a store: several of one person have logs side by side."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:8]
+
+
 def managed_of(app: App) -> Managed:
     """The instance that belongs to the store of `app`, whether it is set up or not."""
     from sync.syncthing.managed import Managed
@@ -32,15 +37,16 @@ def managed_of(app: App) -> Managed:
     from tagfs.store import this_machine
 
     layout = Layout(app.root)
-    # Several stores of one person: each has a log of its own.
-    name = hashlib.sha256(os.fsencode(os.path.realpath(layout.root))).hexdigest()[:8]
-    log = os.path.join(state_folder(dict(app.environ)), f"syncthing-{name}.log")
+    log = os.path.join(state_folder(dict(app.environ)), f"syncthing-{store_name(layout.root)}.log")
     return Managed(layout.syncthing, log, this_machine().boot_id())
 
 
-def status_lines(report: Report, output: Output) -> Iterator[str]:
+def status_lines(found: Standing, output: Output) -> Iterator[str]:
     """What a person reads."""
-    name = output.name
+    name, report = output.name, found.report
+    life = found.life
+    how = "not running" if life is None else f"{'running' if life.ready else 'starting'}, process {life.process.pid}"
+    yield _row("daemon", how)
     whose = "lyts' own" if report.mode == "own" else "yours, attached"
     parts = [WORDS[report.state], report.version, whose, "" if report.pid is None else f"process {report.pid}"]
     yield _row("Syncthing", name(", ".join(part for part in parts if part)))
@@ -73,9 +79,15 @@ def _row(what: str, text: str) -> str:
     return f"{what:<10}  {text}"
 
 
-def status_object(report: Report) -> dict[str, Any]:
+def status_object(found: Standing) -> dict[str, Any]:
     """What `--json` gives."""
+    report, life = found.report, found.life
     return {
+        "daemon": "stopped" if life is None else "running" if life.ready else "starting",
+        "daemon_pid": None if life is None else life.process.pid,
+        "daemon_log": found.log,
+        "nodes": [row._asdict() for row in found.rows],
+        "problems": found.problems,
         "mode": report.mode,
         "state": report.state,
         "problem": report.problem,

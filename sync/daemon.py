@@ -54,7 +54,8 @@ from tagfs.layout import make_folder
 from tagfs.ledger import segments_in
 from tagfs.place import NodeSet, node_sets
 from tagfs.placement import MOST_COPIES, read_settings
-from tagfs.seen import seen_by_others, who_saw_more
+from tagfs.seen import FILE_NAME as SEEN_FILE
+from tagfs.seen import read_seen, seen_by_others, who_saw_more
 from tagfs.store import Store
 from tagfs.term import HOLDS
 
@@ -78,10 +79,12 @@ class Daemon:
         wall_ns: Callable[[], int] = time.time_ns,
         *,
         min_copies: int | None = None,
+        tell: Callable[[str], None] = lambda problem: None,
     ) -> None:
         """Args:
         device: the id of this node's own device.
         min_copies: None for what the store's settings say, read anew as they change.
+        tell: told after each round what went wrong, "" for nothing.
         """
         self._store = store
         self._syncthing = syncthing
@@ -109,6 +112,8 @@ class Daemon:
         self._settled = self._data_flows = False
         self._began_ms = wall_ns() // 1_000_000
         self._refused = False
+        self._tell = tell
+        self._problem = ""
 
     # -- the loop
 
@@ -120,12 +125,20 @@ class Daemon:
             try:
                 events = self._wait()
                 self.round(events)
+                self._went("")
             except SyncthingError as exc:
-                log.error("Syncthing: %s", exc)
+                self._went(f"Syncthing: {exc}")
                 stop.wait(1.0)
             except (LytsError, OSError) as exc:
-                log.error("to be tried again: %s", exc, exc_info=exc)
+                self._went(str(exc), exc)
                 stop.wait(1.0)
+
+    def _went(self, problem: str, exc: Exception | None = None) -> None:
+        """How a round went; the same problem is logged once."""
+        if problem and problem != self._problem:
+            log.error("to be tried again: %s", problem, exc_info=exc)
+        self._problem = problem
+        self._tell(problem)
 
     def close(self) -> None:
         self._stock.close()
@@ -169,7 +182,7 @@ class Daemon:
                     self._events.put(events)
             except NotReachable:
                 stop.wait(0.5)
-            except SyncthingError as exc:
+            except Exception as exc:  # noqa: BLE001 - without this thread the daemon would hear nothing any more
                 log.info("no events: %s", exc)
                 stop.wait(1.0)
 
@@ -283,6 +296,7 @@ class Daemon:
             devices,
             settled=self._settled,
             data_flows=self._data_flows,
+            can_dial_us=self._can_dial_us(),
         )
         paths = {one.id: one.path for one in wanted.folders}
         self._ledger_paths = {guid: paths[ledger_folder_id(self._me.library, guid)] for guid in self._trusted}
@@ -292,6 +306,18 @@ class Daemon:
         labels = {one.nodes: one.label for one in self._sets if self._store.node in one.nodes}
         self._shelves.labels.clear()
         self._shelves.labels.update(labels)
+
+    def _can_dial_us(self) -> set[str]:
+        """The nodes that have read at which fixed addresses this one is, by what they say of how far they read."""
+        me = self._nodes.get(self._store.node)
+        if me is None or not me.addresses:
+            return set()
+        found = set()
+        for guid, folder in self._ledger_paths.items():
+            seen = read_seen(os.path.join(folder, SEEN_FILE))
+            if seen is not None and seen.read.get(me.guid[:8], "") >= me.addresses_at:
+                found.add(guid)
+        return found
 
     def _shelf_for(self, members: Members) -> None:
         """Make the folder of a set, and have it shared."""

@@ -25,7 +25,8 @@ _unpack = msgspec.msgpack.Decoder().decode
 class NodeInfo(NamedTuple):
     """What facts say about a node.
 
-    `said`: device id -> first 8 digits of each node that said so -> stamp.
+    `said`: device id -> first 8 digits of each node that said so -> stamp. `addresses_at`: the
+    stamp of the statement of its addresses, "" for none.
     """
 
     guid: str
@@ -34,6 +35,7 @@ class NodeInfo(NamedTuple):
     introduces: bool
     gone: bool
     said: Mapping[str, Mapping[str, str]]
+    addresses_at: str = ""
 
 
 class Trusted(NamedTuple):
@@ -65,6 +67,7 @@ def node_info(guid: str, thing: Thing) -> NodeInfo:
         introduces=bool(thing.value("introduces", True)),
         gone=bool(thing.value("gone", False)),
         said={device: added for device, (added, _) in thing.pairs.get("device", {}).items() if is_device_id(device)},
+        addresses_at=thing.registers.get("addresses", ("", None))[0],
     )
 
 

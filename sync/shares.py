@@ -10,7 +10,7 @@ itself (sync.md, Parts).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from sync.nodes import Trusted
@@ -61,22 +61,28 @@ def shares(
     *,
     settled: bool,
     data_flows: bool,
+    can_dial_us: Collection[str] = (),
 ) -> Shares:
-    """What Syncthing is to have now.
+    """What Syncthing is to have now. A node that is alone shares nothing.
 
     Args:
         trusted: the nodes that this one connects to (`nodes.trusted_nodes`).
         standing: the folders that it has, by id.
         known_devices: the devices that it has.
+        can_dial_us: the nodes that are known to have read where this one is; of two that can dial each
+            other only one does (`folders.dialled_addresses`), and of all others this one must.
     """
     devices = [
-        device(found.device, found.node.alias, found.node.addresses, own_id=me.device) for found in trusted.values()
+        device(found.device, found.node.alias, found.node.addresses, own_id=me.device if guid in can_dial_us else "")
+        for guid, found in trusted.items()
     ]
     everyone = [me.device, *(found.device for found in trusted.values())]
     by_node = {me.guid: me.device, **{guid: found.device for guid, found in trusted.items()}}
     own_id = ledger_folder_id(me.library, me.guid)
     own_path = os.path.join(layout.ledgers, me.ledger_folder)
-    folders = [own_ledger(own_id, own_path, f"lyts: {me.alias}", everyone, settled=settled)]
+    folders = []
+    if trusted or own_id in standing:
+        folders.append(own_ledger(own_id, own_path, f"lyts: {me.alias}", everyone, settled=settled))
     taken = {own_id: own_path, **{folder_id: folder.path for folder_id, folder in standing.items()}}
     for guid, found in sorted(trusted.items()):
         folder_id = ledger_folder_id(me.library, guid)

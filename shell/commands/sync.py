@@ -1,4 +1,4 @@
-"""`lyts sync`: the Syncthing that moves files between your devices."""
+"""`lyts sync`: the daemon and the Syncthing that move files between your devices."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "LYTS_SYNCTHING_KEY"
 
 EXAMPLES = """
-lyts sync up          start the Syncthing of this store, and set it up if there is none
-lyts sync             how it is
+lyts sync up          start syncing; the first time it is set up
+lyts sync             how it is, and how your other devices are
 lyts sync down        end it
 """
 
 
 @click.group("sync", cls=Group, examples=EXAMPLES)
 def command() -> None:
-    """Starts, ends and shows the Syncthing that moves files between your devices.
+    """Starts, ends and shows what moves files between your devices.
 
-    Each store has a Syncthing of its own, apart from one you may have already; or it uses
-    yours. While none runs, all of lyts works as before, on this device alone.
+    That is a small daemon of lyts, and Syncthing. Each store has a Syncthing of its own, apart
+    from one you may have already; or it uses yours. While none runs, all of lyts works as
+    before, on this device alone. Which devices there are: lyts node.
     """
 
 
@@ -42,7 +43,7 @@ def nameless(ctx: click.Context, as_json: bool) -> int:
 
 
 STATUS_EXAMPLES = """
-lyts sync status            does it run, who is connected, which folders are there
+lyts sync status            does it run, which devices are connected, is anything wrong
 lyts sync status --json     the same for programs
 """
 
@@ -51,30 +52,30 @@ lyts sync status --json     the same for programs
 @json_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> int:
-    """Shows how the Syncthing of this store is.
+    """Shows how syncing is: the daemon, Syncthing, your devices, and what is wrong.
 
-    The exit status is 1 when it does not run. Its API key is never shown.
+    The exit status is 1 when it does not run. The API key of Syncthing is never shown.
     """
     return _status(app_of(ctx), as_json)
 
 
 def _status(app: App, as_json: bool) -> int:
-    from shell.syncing import managed_of, status_lines, status_object
-    from sync.syncthing.report import report
-    from tagfs.layout import Layout, read_info
+    from shell.nodes import look, node_line
+    from shell.syncing import status_lines, status_object
 
-    layout = Layout(app.root)
-    read_info(layout)  # raises where there is no store
-    found = report(layout, managed_of(app))
+    found = look(app)
     if as_json:
         app.output.json([status_object(found)])
     else:
         app.output.out.lines(status_lines(found, app.output))
-        if found.problem:
-            app.output.say(found.problem)
-        elif found.state in ("none", "stopped", "crashed"):
+        if len(found.rows) > 1:
+            app.output.line(f"nodes       {len(found.rows)}")
+            app.output.out.lines(f"  {node_line(row, app.output)}" for row in found.rows)
+        for problem in found.problems:
+            app.output.say(problem)
+        if not found.runs and not found.report.problem:
             app.output.say("Start it with: lyts sync up")
-    return EXIT_DONE if found.state == "running" else EXIT_NOTHING
+    return EXIT_DONE if found.runs else EXIT_NOTHING
 
 
 UP_EXAMPLES = """
@@ -83,6 +84,7 @@ lyts sync up --local-only                    found by nobody: to try things on o
 lyts sync up --listen tcp://0.0.0.0:22001    on a port of your choice
 lyts sync up --attach ~/.local/state/syncthing/config.xml
                                              use the Syncthing you run anyhow
+lyts sync up --foreground                    stay here and sync until Ctrl-C
 """
 
 
@@ -97,16 +99,43 @@ lyts sync up --attach ~/.local/state/syncthing/config.xml
 @click.option("--attach", metavar="CONFIG|URL", help="Use a Syncthing that runs already: its config.xml, or its URL.")
 @click.option("--remote", is_flag=True, help="With --attach: it may be on another machine (https only).")
 @click.option("--own", is_flag=True, help="No longer use yours, but one of lyts' own.")
+@click.option("--foreground", is_flag=True, help="Stay here instead of in the background, for systemd; Ctrl-C ends it.")
 @click.pass_context
 def up(
-    ctx: click.Context, local_only: bool | None, listen: str | None, attach: str | None, remote: bool, own: bool
+    ctx: click.Context,
+    local_only: bool | None,
+    listen: str | None,
+    attach: str | None,
+    remote: bool,
+    own: bool,
+    foreground: bool,
 ) -> int:
-    """Starts the Syncthing of this store, and sets it up the first time.
+    """Starts syncing: Syncthing, and the daemon that tells it what goes where.
 
-    It goes on in the background and keeps all it has below the store; it reports no usage,
-    and does not upgrade itself. lyts talks to it over this machine's loopback interface.
-    With --attach URL the API key is asked for, or taken from LYTS_SYNCTHING_KEY.
+    Both go on in the background; Syncthing is set up the first time, keeps all it has below
+    the store, reports no usage, and does not upgrade itself. lyts talks to it over this
+    machine's loopback interface. If it ends unexpectedly, the daemon starts it again. With
+    --attach URL the API key is asked for, or taken from LYTS_SYNCTHING_KEY.
     """
+    app = app_of(ctx)
+    code = syncthing_up(app, local_only, listen, attach, remote, own)
+    app.output.flush()
+    if foreground:
+        from shell.service import serve
+        from tagfs.layout import Layout, read_info
+
+        serve(app, read_info(Layout(app.root)).alias)
+    else:
+        from shell.service import start
+
+        start(app)
+    return code
+
+
+def syncthing_up(
+    app: App, local_only: bool | None, listen: str | None, attach: str | None, remote: bool, own: bool
+) -> int:
+    """Start the Syncthing that the options of `lyts sync up` ask for."""
     from shell.syncing import managed_of
     from sync.syncthing.attached import read_attached, write_attached
     from sync.syncthing.home import Wishes, device_id_of
@@ -114,7 +143,6 @@ def up(
     from sync.syncthing.managed import up as bring_up
     from tagfs.layout import Layout, read_info
 
-    app = app_of(ctx)
     layout = Layout(app.root)
     info = read_info(layout)
     if attach is not None:
@@ -188,27 +216,39 @@ def _attach(app: App, attached: Attached) -> int:
     return EXIT_DONE
 
 
-@command.command("down", examples="lyts sync down       end the Syncthing of this store")
+@command.command("down", examples="lyts sync down       end syncing on this device")
 @click.pass_context
 def down(ctx: click.Context) -> int:
-    """Ends the Syncthing of this store, and waits until it has ended.
+    """Ends the daemon and the Syncthing of this store, and waits until they have ended.
 
     Your other devices see what happens here once it runs again. A Syncthing of yours that
     the store only uses is left alone.
     """
+    from shell.service import end
     from shell.syncing import managed_of
     from sync.syncthing.attached import read_attached
+    from sync.syncthing.managed import RUNNING, state
     from sync.syncthing.managed import down as bring_down
     from tagfs.layout import Layout, read_info
 
     app = app_of(ctx)
     layout = Layout(app.root)
     read_info(layout)
-    if bring_down(managed_of(app)):
+    managed = managed_of(app)
+    ran = state(managed)[0] == RUNNING
+    daemon_ended = end(app, managed)
+    # Where there was no daemon, or it could not end Syncthing, that is done here.
+    if bring_down(managed) or (daemon_ended and ran):
         app.output.line("Syncthing has ended")
         return EXIT_DONE
     if read_attached(layout) is not None:
-        raise BadRequest("this store uses a Syncthing of yours, which lyts does not end")
+        if not daemon_ended:
+            raise BadRequest("this store uses a Syncthing of yours, which lyts does not end")
+        app.output.line("the sync daemon has ended; your Syncthing goes on")
+        return EXIT_DONE
+    if daemon_ended:
+        app.output.line("the sync daemon has ended")
+        return EXIT_DONE
     app.output.say("Syncthing does not run.")
     return EXIT_NOTHING
 

@@ -53,6 +53,7 @@ from sync.syncthing.errors import (
 )
 from sync.syncthing.records import (
     Connections,
+    DeviceStatistics,
     Entry,
     Event,
     FileStatus,
@@ -76,6 +77,9 @@ SCAN_S = 3600.0
 """A scan reads all that is new: 4 GB took 25 s, a slow disk full of films takes longer."""
 URL_BYTES = 60_000
 """So much of sub paths a request; Go's server takes a megabyte of headers."""
+
+NEVER = ("1970-", "1969-")
+"""A device that was never connected was last seen when time began, in whatever time zone."""
 
 _NO_FOLDER = ("no such folder", "No folder with given ID")
 _NO_DEVICE = ("No device with given ID",)
@@ -134,6 +138,11 @@ class Syncthing:
 
     def connections(self) -> Connections:
         return self._get("system/connections", Connections)
+
+    def last_seen(self) -> dict[str, str]:
+        """When each device was last connected, by its id; "" for never."""
+        found = self._get("stats/device", dict[str, DeviceStatistics])
+        return {one: "" if stats.last_seen.startswith(NEVER) else stats.last_seen for one, stats in found.items()}
 
     def restart(self) -> None:
         """With `--no-restart` (as in a managed instance) the process ends with status 3 instead."""

@@ -65,6 +65,12 @@ class Connection(Answer, frozen=True):
     at: str = ""
 
 
+class DeviceStatistics(Answer, frozen=True):
+    """`stats/device`: what it remembers of a device."""
+
+    last_seen: str = field(name="lastSeen", default="")
+
+
 class Traffic(Answer, frozen=True):
     in_bytes: int = field(name="inBytesTotal", default=0)
     out_bytes: int = field(name="outBytesTotal", default=0)

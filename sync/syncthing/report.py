@@ -27,6 +27,8 @@ class Peer(NamedTuple):
     version: str
     in_bytes: int
     out_bytes: int
+    last_seen: str = ""
+    """RFC 3339; "" for never."""
 
 
 class Folder(NamedTuple):
@@ -96,6 +98,7 @@ def _asked(layout: Layout, bare: Report) -> Report:
                 return bare._replace(problem=f"another Syncthing answers at {bare.url}")
             version = syncthing.version()
             connections = syncthing.connections().connections
+            seen = syncthing.last_seen()
             options = syncthing.options()
             devices = {one.device_id: one for one in syncthing.devices()}
             folders = []
@@ -120,7 +123,7 @@ def _asked(layout: Layout, bare: Report) -> Report:
         started=status.start_time,
         listening=tuple(Listening(at, how.error or "") for at, how in sorted(status.listeners.items())),
         peers=tuple(
-            _peer(device, devices[device].name if device in devices else "", one)
+            _peer(device, devices[device].name if device in devices else "", one, seen.get(device, ""))
             for device, one in sorted(connections.items())
             if device != status.my_id
         ),
@@ -128,9 +131,9 @@ def _asked(layout: Layout, bare: Report) -> Report:
     )
 
 
-def _peer(device_id: str, name: str, one: Connection) -> Peer:
+def _peer(device_id: str, name: str, one: Connection, seen: str) -> Peer:
     return Peer(
-        device_id, name, one.connected, one.paused, one.address, one.client_version, one.in_bytes, one.out_bytes
+        device_id, name, one.connected, one.paused, one.address, one.client_version, one.in_bytes, one.out_bytes, seen
     )
 
 

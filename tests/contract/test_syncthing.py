@@ -155,6 +155,9 @@ def test_who_is_connected_and_who_is_not(rig: Rig) -> None:
     assert connections[rig.other_id].connected
     assert connections[rig.other_id].address
     assert not connections[STRANGER].connected
+    seen = rig.client.last_seen()
+    assert seen[rig.other_id] > "2020"
+    assert seen[STRANGER] == ""
     rig.client.remove_device(STRANGER)
 
 

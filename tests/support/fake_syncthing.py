@@ -260,6 +260,7 @@ class FakeSyncthing:
             },
             ("GET", "system/status"): self._status,
             ("GET", "system/connections"): self._connections,
+            ("GET", "stats/device"): self._statistics,
             ("POST", "system/shutdown"): self._shutdown,
             ("POST", "system/restart"): lambda: (self.restart(), {"ok": "restarting"})[1],
             ("GET", "cluster/pending/devices"): lambda: self._pending_devices,
@@ -306,6 +307,15 @@ class FakeSyncthing:
         return {
             "total": {"at": stamp(time.time_ns()), "inBytesTotal": 0, "outBytesTotal": 0},
             "connections": {one: told(one) for one in self._devices if one != self.own_id},
+        }
+
+    def _statistics(self) -> dict[str, Any]:
+        return {
+            one: {
+                "lastSeen": stamp(time.time_ns()) if one in self._connected else "1970-01-01T01:00:00+01:00",
+                "lastConnectionDurationS": 0,
+            }
+            for one in self._devices
         }
 
     def _shutdown(self) -> dict[str, str]:

@@ -37,8 +37,11 @@ def check_alias(text: str) -> str:
     return alias
 
 
-def make_store(app: App, alias: str | None) -> str:
-    """Make the store in `app.root`. Returns the name of this device. Raises what `create_store` does."""
+def make_store(app: App, alias: str | None, library: str | None = None) -> str:
+    """Make the store in `app.root`, of a library that is there already or a new one.
+
+    Returns the name of this device. Raises what `create_store` does.
+    """
     from sync.nodeset import folder_name, set_id
     from tagfs.create import create_store
     from tagfs.store import this_machine
@@ -51,5 +54,6 @@ def make_store(app: App, alias: str | None) -> str:
         set_id=set_id,
         machine=this_machine(),
         machine_id=machine_id(),
+        library=library,
     )
     return name

@@ -10,9 +10,9 @@ from tagfs.errors import BadRequest
 if TYPE_CHECKING:
     from shell.app import App
     from shell.output import Output
+    from sync.life import Life
     from sync.nodes import NodeInfo
     from sync.roster import Row
-    from sync.service import Life
     from sync.syncthing.report import Report
 
 
@@ -35,9 +35,9 @@ def look(app: App) -> Standing:
     """Look at the daemon, Syncthing and the nodes. Raises `NoStore` and its kin."""
     from shell.service import log_path
     from shell.syncing import managed_of
+    from sync.life import life
     from sync.myself import all_nodes
     from sync.roster import problems, roster
-    from sync.service import life
     from sync.syncthing.report import report
     from tagfs.layout import Layout
 

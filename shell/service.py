@@ -45,7 +45,7 @@ def log_path(app: App) -> str:
 def start(app: App) -> bool:
     """Start the daemon and wait until it is at work. False where it was already. Raises `DaemonNotStarted`."""
     from shell.login import this_program
-    from sync.service import life
+    from sync.life import life
     from sync.syncthing import process
     from tagfs.store import this_machine
 
@@ -90,13 +90,13 @@ def _tail(path: str) -> str:
 
 def end(app: App, managed: Managed) -> bool:
     """End the daemon, and with it the store's own Syncthing. False where it did not run."""
-    from sync.service import end as end_daemon
+    from sync.life import end as end_daemon
 
     return end_daemon(Layout(app.root), managed.boot, END_S)
 
 
 def serve(app: App, alias: str) -> None:
-    """Be the daemon, until told to end. Raises `sync.service.AlreadyRuns`."""
+    """Be the daemon, until told to end. Raises `sync.life.AlreadyRuns`."""
     from shell import logs
     from sync.service import Service
 

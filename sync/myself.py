@@ -9,17 +9,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sync.invite import Invitation
 from sync.joining import asking_name, is_accepted
 from sync.nodes import NodeInfo, node_info, nodes_of, trusted_nodes
 from sync.syncthing.address import is_loopback
-from sync.syncthing.client import Syncthing
 from sync.syncthing.config import Options
 from tagfs.change import Change
 from tagfs.errors import BadRequest
 from tagfs.fact import MAX_ADDRESSES
 from tagfs.glossary import NODE_THING
 from tagfs.store import Store
+
+if TYPE_CHECKING:
+    from sync.syncthing.client import Syncthing
 
 _EVERYWHERE = ("", "0.0.0.0", "[::]", "::")
 
@@ -40,7 +44,7 @@ def fixed_addresses(options: Options) -> tuple[str, ...]:
 
 
 def introduce(store: Store, syncthing: Syncthing, device: str) -> None:
-    """State this node's device and addresses where that is news; call it as it must be called to get in, or plainly."""
+    """State this node's device and addresses where that is news; have Syncthing called so that it can get in."""
     addresses = list(fixed_addresses(syncthing.options()))
     me = store.node
     with store.view() as view:

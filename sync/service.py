@@ -1,8 +1,5 @@
 """The daemon as a process: one a store, started, found again, ended; and the Syncthing beside it.
 
-    <store>/sync-daemon      locked by the daemon as long as it lives; says which process it is,
-                             whether it is at work, and what is wrong just now
-
 Rules:
 
 - `serve` never ends of an error: it is logged, told in the note, and tried again with
@@ -10,153 +7,38 @@ Rules:
   Syncthing, too.
 - A Syncthing of the store's own that ended by itself is started again, with growing pauses. A
   person's own one is waited for.
-- The lock says whether it lives, never the number alone: a killed daemon leaves a note
-  that nobody holds.
 - The store is opened here, in the process that works on it, never before a fork.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import NamedTuple
-
-import msgspec
 
 from sync.daemon import Daemon
+from sync.life import Held
 from sync.myself import introduce
 from sync.syncthing import managed as own
-from sync.syncthing import process
 from sync.syncthing.attached import connect, read_attached
 from sync.syncthing.errors import BadAnswer, SyncthingError
 from sync.syncthing.home import Wishes, read_config
 from sync.syncthing.managed import Managed
-from sync.syncthing.process import Started
 from tagfs.errors import LytsError
 from tagfs.layout import Layout
 from tagfs.store import Store
 
 log = logging.getLogger(__name__)
 
-NOTE_BYTES = 4096
 LOOK_S = 1.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 GOOD_AFTER_S = 60.0
 """What ran so long before it ended is started again at once."""
-TAKE_S = 3.0
 END_S = 10.0
 """How long a round may go on after the daemon was told to end, before Syncthing ends under it."""
-
-
-class AlreadyRuns(LytsError):
-    """Another daemon works on this store."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        super().__init__(f"the sync daemon of this store runs already (process {pid})")
-
-
-class Life(NamedTuple):
-    """A daemon that runs. `ready`: it has done its first round; `problem`: what is wrong now, "" for nothing."""
-
-    process: Started
-    ready: bool
-    problem: str
-
-
-class _Note(msgspec.Struct):
-    pid: int
-    began: int
-    boot: str
-    ready: bool = False
-    problem: str = ""
-
-
-def note_path(layout: Layout) -> str:
-    return os.path.join(layout.root, "sync-daemon")
-
-
-def life(layout: Layout) -> Life | None:
-    """The daemon that runs for a store, None where none does."""
-    try:
-        fd = os.open(note_path(layout), os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        for _ in range(100):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                with suppress(msgspec.MsgspecError):  # it is being written just now
-                    found = msgspec.json.decode(os.pread(fd, NOTE_BYTES, 0), type=_Note)
-                    return Life(Started(found.pid, found.began, found.boot), found.ready, found.problem)
-                time.sleep(0.01)
-            else:
-                return None
-        return None
-    finally:
-        os.close(fd)
-
-
-def end(layout: Layout, boot: str, wait_s: float) -> bool:
-    """Tell the daemon of a store to end, and wait until it has. False where none ran. Raises `own.StillRunning`."""
-    import signal
-
-    found = life(layout)
-    if found is None:
-        return False
-    if not process.end(found.process, boot, signal.SIGTERM, wait_s):
-        raise own.StillRunning(
-            f"the sync daemon (process {found.process.pid}) was told to end and has not within {wait_s:g} s"
-        )
-    return True
-
-
-class _Held:
-    """The note, locked."""
-
-    def __init__(self, layout: Layout, boot: str) -> None:
-        self._fd = os.open(note_path(layout), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        until = time.monotonic() + TAKE_S
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # Who only looks holds it for a moment.
-                other = life(layout)
-                if other is not None or time.monotonic() > until:
-                    os.close(self._fd)
-                    raise AlreadyRuns(0 if other is None else other.process.pid) from None
-                time.sleep(0.01)
-        self._note = _Note(os.getpid(), process.began(os.getpid()) or 0, boot)
-        self._write()
-
-    def _write(self) -> None:
-        note = self._note
-        while len(data := msgspec.json.encode(note)) > NOTE_BYTES:
-            note.problem = note.problem[: len(note.problem) // 2]
-        # Of one length, so that a reader never finds the end of a longer one.
-        os.pwrite(self._fd, data.ljust(NOTE_BYTES), 0)
-
-    def tell(self, *, ready: bool | None = None, problem: str | None = None) -> None:
-        before = self._note.ready, self._note.problem
-        if ready is not None:
-            self._note.ready = ready
-        if problem is not None:
-            self._note.problem = problem
-        if (self._note.ready, self._note.problem) != before:
-            with suppress(OSError):
-                self._write()
-
-    def release(self) -> None:
-        os.close(self._fd)
 
 
 class Service:
@@ -173,7 +55,7 @@ class Service:
         self._stop = threading.Event()
         self._session = threading.Event()
         self._ended = threading.Event()
-        self._held: _Held | None = None
+        self._held: Held | None = None
 
     def stop(self) -> None:
         """Tell it to end. May be called from a signal, and again."""
@@ -195,7 +77,7 @@ class Service:
 
     def serve(self, ready: Callable[[], None] = lambda: None) -> None:
         """Work until told to stop. Raises `AlreadyRuns`; no other error ends it."""
-        self._held = _Held(self._layout, self._managed.boot)
+        self._held = Held(self._layout, self._managed.boot)
         keeper = threading.Thread(target=self._keep_syncthing, name="lyts-keeper", daemon=True)
         try:
             log.info("the daemon works on %s", self._layout.root)
@@ -263,8 +145,9 @@ class Service:
                 if read_attached(self._layout) is not None or own.state(self._managed)[0] == own.RUNNING:
                     continue
                 before = self._address()
-                log.warning("Syncthing has ended by itself; it is started again")
                 done = own.up(self._managed, self._environ, Wishes(self._alias))
+                if not done.was_running:
+                    log.warning("Syncthing had ended by itself; it was started again")
                 if self._address() != before:
                     self._session.set()
                 if time.monotonic() - ran_since > GOOD_AFTER_S and not done.was_running:

@@ -227,7 +227,6 @@ def down(ctx: click.Context) -> int:
     from shell.service import end
     from shell.syncing import managed_of
     from sync.syncthing.attached import read_attached
-    from sync.syncthing.managed import RUNNING, state
     from sync.syncthing.managed import down as bring_down
     from tagfs.layout import Layout, read_info
 
@@ -235,22 +234,19 @@ def down(ctx: click.Context) -> int:
     layout = Layout(app.root)
     read_info(layout)
     managed = managed_of(app)
-    ran = state(managed)[0] == RUNNING
+    is_own = read_attached(layout) is None
     daemon_ended = end(app, managed)
     # Where there was no daemon, or it could not end Syncthing, that is done here.
-    if bring_down(managed) or (daemon_ended and ran):
+    if bring_down(managed) or (daemon_ended and is_own):
         app.output.line("Syncthing has ended")
         return EXIT_DONE
-    if read_attached(layout) is not None:
-        if not daemon_ended:
-            raise BadRequest("this store uses a Syncthing of yours, which lyts does not end")
-        app.output.line("the sync daemon has ended; your Syncthing goes on")
-        return EXIT_DONE
-    if daemon_ended:
-        app.output.line("the sync daemon has ended")
-        return EXIT_DONE
-    app.output.say("Syncthing does not run.")
-    return EXIT_NOTHING
+    if is_own:
+        app.output.say("Syncthing does not run.")
+        return EXIT_NOTHING
+    if not daemon_ended:
+        raise BadRequest("this store uses a Syncthing of yours, which lyts does not end")
+    app.output.line("the sync daemon has ended; your Syncthing goes on")
+    return EXIT_DONE
 
 
 command.add_command(rule)

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from sync.life import life
 from sync.syncthing import managed, process
 from sync.syncthing.home import device_id_of, read_config
 from sync.syncthing.managed import Managed, config_path
 from sync.syncthing.process import Started
 from sync.syncthing.program import Program
+from tagfs.layout import Layout
 from tagfs.store import this_machine
 from tests.support.command import START, Lyts
 from tests.support.fake_syncthing import FakeSyncthing
@@ -54,6 +56,13 @@ def noted(lyts: Lyts) -> Started:
     found = process.read_note(instance(lyts).note)
     assert found is not None
     return found
+
+
+def kill_daemon(lyts: Lyts) -> None:
+    """So that Syncthing stays as a test leaves it."""
+    alive = life(Layout(str(lyts.store)))
+    assert alive is not None
+    assert process.end(alive.process, BOOT, signal.SIGKILL, 60)
 
 
 # -- up, status, down ----------------------------------------------------------------
@@ -141,6 +150,7 @@ def test_it_listens_where_it_is_told_and_that_stays(lyts: Lyts, program: Program
 def test_one_that_was_killed_is_said_and_starts_again_with_the_same_identity(lyts: Lyts, program: Program) -> None:
     lyts("sync", "up", "--local-only")
     before = lyts.json("sync")[0]
+    kill_daemon(lyts)
     assert process.end(noted(lyts), BOOT, signal.SIGKILL, 60)
     (now,) = lyts.json("sync", code=1)
     assert now["state"] == "crashed"
@@ -194,6 +204,7 @@ def test_its_web_page_is_on_this_machine_only_whatever_was_set_there(lyts: Lyts,
 def test_down_leaves_a_process_alone_that_has_the_number_by_now(lyts: Lyts, program: Program) -> None:
     lyts("sync", "up", "--local-only")
     one = noted(lyts)
+    kill_daemon(lyts)
     assert process.end(one, BOOT, signal.SIGKILL, 60)
     child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     process.write_note(instance(lyts).note, one._replace(pid=child.pid))
@@ -266,6 +277,7 @@ def test_a_persons_own_is_used_and_left_running(lyts: Lyts, theirs: Node) -> Non
     assert (now["mode"], now["state"], now["device_id"]) == ("attached", "running", theirs.device_id)
     assert not home(lyts).exists()
     assert theirs.device_id in lyts("sync", "up").out
+    assert lyts("sync", "down").out == "the sync daemon has ended; your Syncthing goes on\n"
     assert "does not end" in lyts("sync", "down", code=2).err
     theirs.client.ping()
     assert "a Syncthing of yours" in lyts("doctor").out

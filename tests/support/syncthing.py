@@ -28,6 +28,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 import pytest
 
+from sync.life import life
 from sync.syncthing import managed, process
 from sync.syncthing.client import Syncthing
 from sync.syncthing.config import FolderConfig
@@ -36,6 +37,7 @@ from sync.syncthing.folders import data_folder, device
 from sync.syncthing.home import Wishes, device_id_of
 from sync.syncthing.managed import Managed
 from sync.syncthing.program import Program, find
+from tagfs.layout import Layout
 from tagfs.store import this_machine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +65,7 @@ def until(look: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
 
 
 class Reaper:
-    """Ends every managed Syncthing below a folder: at `close`, or when this process has ended without."""
+    """Ends every sync daemon and Syncthing of lyts below a folder: at `close`, or when this process ends without."""
 
     def __init__(self, below: Path) -> None:
         self._below = below
@@ -86,6 +88,11 @@ class Reaper:
 
 def reap(below: Path) -> None:
     boot = this_machine().boot_id()
+    # Daemons first: one of them would start its Syncthing again.
+    for store in [note.parent for note in below.rglob("sync-daemon")]:
+        alive = life(Layout(str(store)))
+        if alive is not None:
+            process.end(alive.process, boot, signal.SIGKILL, 10)
     for note in below.rglob("lyts-process"):
         found = process.read_note(str(note))
         if found is not None:

@@ -123,7 +123,7 @@ def _make_or_take_store(app: App, layout: Layout, invited: Invitation, wanted: s
     count = _files(app)
     if count:
         raise BadRequest(
-            f"{layout.root} is a store of another library, and {count_text(count, 'file')} are known in it. {elsewhere}"
+            f"{layout.root} is a store of another library, with {count_text(count, 'file')} in it. {elsewhere}"
         )
     if others:
         raise BadRequest(f"{layout.root} belongs to another library, with {others[0].alias}. {elsewhere}")
@@ -132,12 +132,9 @@ def _make_or_take_store(app: App, layout: Layout, invited: Invitation, wanted: s
 
 
 def _files(app: App) -> int:
-    """How many files this store knows of, those in the trash among them."""
-    from tagfs.term import ALL_FILES, TRASHED
-
+    """How many files this store ever heard of, removed ones among them."""
     with app.store.view() as view:
-        terms = [view.term(*ALL_FILES), view.term(TRASHED, "", None)]
-        return sum(view.count(term) for term in terms if term is not None)
+        return view.ordinal_total()
 
 
 def _change_library(app: App, layout: Layout, library: str) -> None:

@@ -1,7 +1,7 @@
-"""The mount at every login: a unit of the user's systemd.
+"""The mount and syncing at every login: units of the user's systemd.
 
 Written to `$XDG_CONFIG_HOME/systemd/user/`, nothing else: `lyts disable` removes exactly
-that. Where there is no systemd that answers, nothing is written, and what to do instead
+those. Where there is no systemd that answers, nothing is written, and what to do instead
 is said.
 """
 
@@ -11,10 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from tagfs.errors import StoreError
 
 UNIT = "lyts-mount.service"
+SYNC_UNIT = "lyts-sync.service"
 START_S = 120
 
 
@@ -24,7 +26,7 @@ class NoSystemd(StoreError):
     def __init__(self, why: str) -> None:
         super().__init__(
             f"the user's systemd does not answer here ({why}), and lyts has no other way to start at login. "
-            "Let your desktop start this at login instead: lyts mount"
+            "Let your desktop start these at login instead: lyts mount, and lyts sync up"
         )
 
 
@@ -32,11 +34,11 @@ class UnitFailed(StoreError):
     """systemd was asked and refused."""
 
 
-def unit_path(environ: dict[str, str]) -> str:
-    """Where the unit is."""
+def unit_path(environ: dict[str, str], unit: str = UNIT) -> str:
+    """Where a unit is."""
     home = environ.get("HOME") or os.path.expanduser("~")
     config = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-    return os.path.join(config, "systemd", "user", UNIT)
+    return os.path.join(config, "systemd", "user", unit)
 
 
 def unit_text(program: list[str], path: str, store: str) -> str:
@@ -53,6 +55,32 @@ Type=forking
 ExecStart={start}
 # In use: the mount is told to end (SIGTERM) all the same, and ends cleanly.
 ExecStop=-{stop}
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def sync_unit_text(program: list[str], store: str, syncthing: str | None = None) -> str:
+    """The unit of the sync daemon, which starts Syncthing, and ends it when it is told to end.
+
+    Args:
+        syncthing: the program that `LYTS_SYNCTHING` names, if it does; systemd knows nothing of the variable.
+    """
+    start = " ".join(map(_quoted, [*program, "--store", store, "sync", "up", "--foreground"]))
+    variable = "" if syncthing is None else f"Environment={_quoted(f'LYTS_SYNCTHING={syncthing}')}\n"
+    return f"""\
+# Made by lyts enable; lyts disable removes it.
+[Unit]
+Description=lyts: the sync daemon and its Syncthing
+
+[Service]
+{variable}ExecStart={start}
+# The daemon alone is told to end: it ends Syncthing itself, after its last word.
+KillMode=mixed
+TimeoutStopSec=120
 Restart=on-failure
 RestartSec=5
 
@@ -95,26 +123,30 @@ def ask_systemd(environ: dict[str, str], *words: str) -> str:
     return done.stdout
 
 
-def enable(environ: dict[str, str], path: str, store: str) -> str:
-    """Write the unit, and have it started now and at every login. Returns where it is."""
+def enable(environ: dict[str, str], units: Mapping[str, str]) -> list[str]:
+    """Write units (name -> text), and have them started now and at every login. Returns where they are."""
     ask_systemd(environ, "show-environment")
-    where = unit_path(environ)
-    os.makedirs(os.path.dirname(where), exist_ok=True)
-    with open(where + ".new", "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(unit_text(this_program(), path, store))
-    os.replace(where + ".new", where)
+    written = []
+    for unit, text in units.items():
+        where = unit_path(environ, unit)
+        os.makedirs(os.path.dirname(where), exist_ok=True)
+        with open(where + ".new", "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        os.replace(where + ".new", where)
+        written.append(where)
     ask_systemd(environ, "daemon-reload")
-    ask_systemd(environ, "enable", "--now", UNIT)
-    return where
+    for unit in units:
+        ask_systemd(environ, "enable", "--now", unit)
+    return written
 
 
-def disable(environ: dict[str, str]) -> bool:
-    """End it and take the unit away. False where there was none."""
+def disable(environ: dict[str, str]) -> list[str]:
+    """End what was enabled and take the units away. Returns their names, none where there was none."""
     ask_systemd(environ, "show-environment")
-    where = unit_path(environ)
-    if not os.path.lexists(where):
-        return False
-    ask_systemd(environ, "disable", "--now", UNIT)
-    os.unlink(where)
-    ask_systemd(environ, "daemon-reload")
-    return True
+    there = [unit for unit in (UNIT, SYNC_UNIT) if os.path.lexists(unit_path(environ, unit))]
+    for unit in there:
+        ask_systemd(environ, "disable", "--now", unit)
+        os.unlink(unit_path(environ, unit))
+    if there:
+        ask_systemd(environ, "daemon-reload")
+    return there

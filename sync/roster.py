@@ -39,6 +39,8 @@ def roster(me: str, device: str, nodes: Mapping[str, NodeInfo], peers: Mapping[s
         peers: how the other devices are, by device id; None where Syncthing does not run.
     """
     trusted = trusted_nodes(me, nodes)
+    # Syncthing is connected for a moment with one that refuses it.
+    asks = not is_accepted(me, device, nodes, trusted)
     found = []
     for guid, node in nodes.items():
         if node.gone and guid != me:
@@ -57,7 +59,7 @@ def roster(me: str, device: str, nodes: Mapping[str, NodeInfo], peers: Mapping[s
                 guid,
                 node.alias,
                 its_device,
-                _state(peers is not None, peer),
+                JOINING if asks and peers is not None else _state(peers is not None, peer),
                 peer.last_seen if peer is not None else "",
                 node.introduces,
                 node.addresses,

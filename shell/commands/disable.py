@@ -1,4 +1,4 @@
-"""`lyts disable`: mounts no longer at every login."""
+"""`lyts disable`: mounts and syncs no longer at every login."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ lyts disable             takes back what lyts enable did
 @click.command("disable", cls=Command, examples=EXAMPLES)
 @click.pass_context
 def command(ctx: click.Context) -> int:
-    """Mounts the library no longer at every login.
+    """Mounts and syncs the library no longer at every login.
 
-    The mount ends, and the unit that `lyts enable` wrote is removed. The files stay in the
-    library; `lyts mount` works as before.
+    The mount and syncing end, and the units that `lyts enable` wrote are removed. The files
+    stay in the library; `lyts mount` and `lyts sync up` work as before.
     """
-    from shell.login import disable
+    from shell.login import SYNC_UNIT, UNIT, disable
 
     app = app_of(ctx)
-    if not disable(dict(app.environ)):
+    gone = disable(dict(app.environ))
+    if not gone:
         raise NothingMatched("nothing is started at login; there is nothing to take back")
-    app.output.line("the library is no longer mounted at login")
+    if UNIT in gone:
+        app.output.line("the library is no longer mounted at login")
+    if SYNC_UNIT in gone:
+        app.output.line("it is no longer synced at login")
     return EXIT_DONE

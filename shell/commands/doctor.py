@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from shell.command import Command, app_of
 from shell.targets import json_option
 from tagfs.errors import EXIT_DONE, EXIT_NOTHING
+
+if TYPE_CHECKING:
+    from shell.app import App
+    from tagfs.check.finding import Remark
 
 EXAMPLES = """
 lyts doctor      is all set up well, and is there anything to know?
@@ -42,6 +48,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     ]
     left += checkup.examine(app.root, managed_of(app), app.environ)
     left += copies.examine(app.root, this_machine())
+    left += _nodes(app)
     found = sorted([*examine(app.root, this_machine()), *left], key=lambda one: list(_MARKS).index(one.level))
     code = EXIT_NOTHING if any(one.level == "problem" for one in found) else EXIT_DONE
     if as_json:
@@ -53,3 +60,24 @@ def command(ctx: click.Context, as_json: bool) -> int:
         if one.hint:
             output.line(f"         {output.name(one.hint)}")
     return code
+
+
+def _nodes(app: App) -> list[Remark]:
+    """What is wrong between the devices."""
+    from sync.myself import all_nodes
+    from sync.roster import problems
+    from sync.syncthing.errors import BadSettings
+    from sync.syncthing.home import device_id_of
+    from tagfs.check.finding import Remark
+    from tagfs.errors import LytsError
+    from tagfs.layout import Layout
+
+    try:
+        device = device_id_of(Layout(app.root).syncthing)
+    except BadSettings:
+        device = ""
+    try:
+        found = problems(app.store.node, device, all_nodes(app.store))
+    except LytsError:
+        return []  # said already
+    return [Remark("problem", "nodes", what, "") for what in found]

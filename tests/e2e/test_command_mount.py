@@ -469,6 +469,29 @@ def test_enable_writes_a_unit_and_disable_takes_it_away(systemd: Home) -> None:
     assert "nothing is started at login" in systemd("disable", code=1).err
 
 
+def test_enable_covers_syncing_where_that_was_set_up(systemd: Home) -> None:
+    units = systemd.home / "config" / "systemd" / "user"
+    assert "lyts sync up" in systemd("enable", "--no-mount", code=2).err
+    (systemd.store / "syncthing").mkdir()
+    (systemd.store / "syncthing" / "config.xml").write_text("<configuration/>")
+    done = systemd("enable", "--no-mount", env={"LYTS_SYNCTHING": "/opt/my syncthing"})
+    assert done.out == "it is synced with your other devices, now and after every login\n"
+    assert [path.name for path in units.iterdir()] == ["lyts-sync.service"]
+    text = (units / "lyts-sync.service").read_text()
+    assert f'"--store" "{systemd.store}" "sync" "up" "--foreground"' in text
+    assert 'Environment="LYTS_SYNCTHING=/opt/my syncthing"' in text
+    if shutil.which("systemd-analyze"):
+        checked = subprocess.run(
+            ["systemd-analyze", "verify", "--user", units / "lyts-sync.service"],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert "lyts-sync.service" not in checked.stderr, checked.stderr
+    assert systemd("enable").out.count("after every login") == 2
+    assert len(list(units.iterdir())) == 2
+    assert systemd("disable").out == "the library is no longer mounted at login\nit is no longer synced at login\n"
+    assert list(units.iterdir()) == []
+
+
 def test_unit_starts_and_ends_the_mount(systemd: Home) -> None:
     """What systemd does with the unit, by hand: start, wait for the start to return, stop."""
     from shell.login import unit_text

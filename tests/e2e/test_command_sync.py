@@ -254,6 +254,38 @@ def test_a_person_reads_how_it_is(lyts: Lyts, program: Program, tmp_path: Path) 
     assert "discovery   off: this machine only\n" in out
 
 
+def test_in_the_foreground_it_works_until_it_is_told_to_end(lyts: Lyts, program: Program) -> None:
+    child = subprocess.Popen(
+        [*START, "sync", "up", "--local-only", "--foreground"], env=lyts.env, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert program.version in child.stdout.readline()
+    until(lambda: lyts.json("sync", code=None)[0]["daemon"] == "running", "at work")
+    assert lyts.json("sync")[0]["daemon_pid"] == child.pid
+    assert "runs already" in lyts("sync", "up", "--foreground", code=3).err
+    syncthing = noted(lyts)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(60) == 0
+    child.stdout.close()
+    assert not process.is_alive(syncthing, BOOT)
+    assert lyts.json("sync", code=1)[0]["state"] == "stopped"
+
+
+def test_a_store_that_cannot_be_worked_on_is_said_and_the_daemon_goes_on_trying(lyts: Lyts, program: Program) -> None:
+    lyts("sync", "up", "--local-only")
+    toml = lyts.store / "store.toml"
+    good = toml.read_text()
+    lyts("sync", "down")
+    os.unlink(lyts.store / "sync.db")
+    os.mkdir(lyts.store / "sync.db")
+    assert "sync.db" in lyts("sync", "up", code=3).err
+    (now,) = lyts.json("sync")
+    assert any("sync.db" in problem for problem in now["problems"])
+    os.rmdir(lyts.store / "sync.db")
+    until(lambda: lyts.json("sync")[0]["problems"] == [], "mended")
+    assert toml.read_text() == good
+
+
 # -- a Syncthing of the person's own ------------------------------------------------------
 
 

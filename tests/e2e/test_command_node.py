@@ -1,0 +1,258 @@
+"""`lyts node`, as a person types it: several devices on this machine, with real daemons and Syncthings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sync.invite import decode
+from sync.syncthing import process
+from tests.support.command import Lyts
+from tests.support.devices import BOOT, Devices
+from tests.support.syncthing import until
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Iterator[Devices]:
+    with Devices(tmp_path) as all_of_them:
+        yield all_of_them
+
+
+def test_a_device_is_invited_joins_and_is_let_in_and_each_finds_what_the_other_adds(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    laptop.quick("add", "-t", "music", laptop.file("old.txt"))
+    said = laptop("node", "invite")
+    assert "node accept" in said.err
+    code = said.out.strip()
+    assert decode(code).alias == "laptop"
+    assert decode(code).device == laptop.json("sync")[0]["device_id"]
+    tablet = devices.new("tablet")
+    joined = tablet("node", "join", code, "--alias", "tablet", "--local-only")
+    device = tablet.json("sync")[0]["device_id"]
+    assert device in joined.out
+    assert "lyts node accept" in joined.err
+    # Nobody was asked, and without an answer nothing happens.
+    until(lambda: "asks to join" in laptop.quick("node", "accept", code=None).out, "asks")
+    asked = laptop.quick("node", "accept", code=2)
+    assert "--yes" in asked.err
+    assert device in asked.out
+    assert laptop.states() == {"laptop": "here"}
+    assert tablet.states() == {"tablet": "here", "laptop": "joining"}
+    done = laptop.accept("tablet")
+    assert "tablet is in the library now" in done.out
+    assert "lyts restore --nodes tablet" in done.err
+    tablet.until_found("music", ["old.txt"])
+    laptop.quick("add", "-t", "music", laptop.file("new.txt"))
+    tablet.until_found("music", ["new.txt", "old.txt"])
+    tablet.quick("tag", "loud", "new.txt")
+    laptop.until_found("loud", ["new.txt"])
+    laptop.until_states(laptop="here", tablet="connected")
+    tablet.until_states(tablet="here", laptop="connected")
+    (now,) = laptop.json("sync")
+    assert (now["problems"], now["daemon"]) == ([], "running")
+    assert {row["device"] for row in now["nodes"]} == {device, now["device_id"]}
+    assert "already" in tablet.quick("node", "join", code, code=2).err
+    laptop.check()
+    tablet.check()
+
+
+def test_a_third_that_joins_through_the_second_is_connected_with_the_first(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    tablet = devices.join("tablet", laptop)
+    phone = devices.join("phone", tablet)
+    for one in (laptop, tablet, phone):
+        name = one.home.name
+        one.until_states(**{other: "here" if other == name else "connected" for other in ("laptop", "tablet", "phone")})
+    tablet.down()
+    phone.quick("add", "-t", "photo", phone.file("cat.txt"))
+    laptop.until_found("photo", ["cat.txt"])
+    laptop.until_states(laptop="here", tablet="away", phone="connected")
+    assert laptop.nodes()["tablet"]["last_seen"].startswith("20")
+
+
+def test_one_that_may_not_introduce_brings_nobody_in(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    server = devices.join("server", laptop, "--server")
+    assert laptop.nodes()["server"]["introduces"] is False
+    spy = devices.join("spy", server)
+    laptop.until_states(laptop="here", server="connected", spy="apart")
+    assert spy.nodes()["spy"]["device"] not in {one["device_id"] for one in laptop.json("sync")[0]["devices"]}
+
+
+def test_a_device_is_called_otherwise_everywhere(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    tablet = devices.join("tablet", laptop)
+    assert laptop.quick("node", "rename", "tablet", "old tablet").out == "tablet is now called old tablet\n"
+    tablet.until_states(**{"old tablet": "here", "laptop": "connected"})
+    assert "another device is called" in laptop.quick("node", "rename", "laptop", "Old Tablet", code=2).err
+    assert "no device 'phone'" in laptop.quick("node", "rename", "phone", "x", code=2).err
+    laptop.quick("add", "-t", "a", laptop.file("one.txt"))
+    tablet.until_found("a", ["one.txt"])
+
+
+def test_a_device_that_is_forgotten_gets_and_brings_nothing_any_more(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    tablet = devices.join("tablet", laptop)
+    tablet.quick("add", "-t", "only", tablet.file("mine.txt"))
+    laptop.until_found("only", ["mine.txt"])
+    assert "forget it on another one" in laptop.quick("node", "forget", "laptop", code=2).err
+    asked = laptop.quick("node", "forget", "tablet", code=2)
+    assert "1 file (8 B) are on tablet alone:\n  mine.txt\n" in asked.err
+    assert laptop.states() == {"laptop": "here", "tablet": "connected"}
+    device = tablet.json("sync")[0]["device_id"]
+    laptop.quick("node", "forget", "tablet", "--yes")
+    until(lambda: device not in {one["device_id"] for one in laptop.json("sync")[0]["devices"]}, "forgotten")
+    assert laptop.states() == {"laptop": "here"}
+    laptop.quick("add", "-t", "secret", laptop.file("secret.txt"))
+    # It asks again by itself, and is not let in.
+    until(lambda: device in laptop.quick("node", "accept", "nobody", code=1).err, "knocks")
+    assert tablet.found("secret") == []
+    refused = laptop.quick("node", "accept", device, "--yes", code=None)
+    assert refused.code != 0
+    assert laptop.found("only") == ["mine.txt"]
+
+
+def test_all_goes_on_after_everything_was_ended_and_started_again(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    tablet = devices.join("tablet", laptop)
+    daemon, syncthing = laptop.daemon(), laptop.syncthing()
+    for one in (laptop, tablet):
+        one.down()
+    assert not process.is_alive(daemon, BOOT)
+    assert not process.is_alive(syncthing, BOOT)
+    laptop.quick("add", "-t", "offline", laptop.file("a.txt"))
+    tablet.quick("add", "-t", "offline", tablet.file("b.txt"))
+    for one in (tablet, laptop):
+        one.up()
+    laptop.until_found("offline", ["a.txt", "b.txt"])
+    tablet.until_found("offline", ["a.txt", "b.txt"])
+
+
+def test_all_goes_on_after_the_daemon_or_syncthing_was_killed(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    tablet = devices.join("tablet", laptop)
+    before = laptop.syncthing()
+    laptop.kill(before)
+    laptop.quick("add", "-t", "one", laptop.file("a.txt"))
+    tablet.until_found("one", ["a.txt"])
+    assert laptop.syncthing() != before
+    daemon = laptop.daemon()
+    laptop.kill(daemon)
+    assert laptop.json("sync", code=1)[0]["daemon"] == "stopped"
+    laptop.quick("add", "-t", "two", laptop.file("b.txt"))
+    laptop.up()
+    assert laptop.daemon() != daemon
+    tablet.until_found("two", ["b.txt"])
+    laptop.kill(laptop.daemon())
+    laptop.kill(laptop.syncthing())
+    laptop.up()
+    tablet.quick("add", "-t", "three", tablet.file("c.txt"))
+    laptop.until_found("three", ["c.txt"])
+
+
+def test_two_of_one_name_are_told_apart(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    other = devices.new("other")
+    other.quick("node", "join", laptop.code(), "--alias", "laptop", "--local-only")
+    done = laptop.accept("laptop")
+    assert "so this one will be laptop-2" in done.err
+    laptop.until_states(**{"laptop": "here", "laptop-2": "connected"})
+    other.until_states(**{"laptop": "connected", "laptop-2": "here"})
+    laptop.quick("add", "-t", "a", laptop.file("one.txt"))
+    other.until_found("a", ["one.txt"])
+    other.quick("tag", "b", "one.txt")
+    laptop.until_found("b", ["one.txt"])
+
+
+def test_one_code_lets_several_ask_and_each_is_asked_about(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    code = laptop.code()
+    for name in ("tablet", "phone"):
+        devices.new(name).quick("node", "join", code, "--alias", name, "--local-only")
+    until(lambda: "several devices ask" in laptop.quick("node", "accept", "--yes", code=None).err, "both ask")
+    assert laptop.states() == {"laptop": "here"}
+    laptop.accept("tablet")
+    laptop.accept("phone", "--alias", "old phone")
+    laptop.until_states(**{"laptop": "here", "tablet": "connected", "old phone": "connected"})
+
+
+def test_join_leaves_a_store_with_files_alone(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    code = laptop.code()
+    other = devices.new("other")
+    other.quick("init", "--alias", "other")
+    other.quick("add", "-t", "x", other.file("a.txt"))
+    toml = (other.store / "store.toml").read_text()
+    refused = other.quick("node", "join", code, code=2)
+    assert "another library, with 1 file in it. Nothing was changed" in refused.err
+    assert (other.store / "store.toml").read_text() == toml
+    assert other.found("x") == ["a.txt"]
+    assert not (other.store / "syncthing").exists()
+    assert "from this very device" in laptop.quick("node", "join", code, code=2).err
+    damaged = other.quick("node", "join", code[:-3], code=2)
+    assert "typing mistake" in damaged.err
+    assert "lyts1-" in other.quick("node", "join", "hello", code=2).err
+
+
+def test_a_store_that_was_just_made_may_join_and_so_may_one_whose_join_was_cut_short(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    tablet = devices.new("tablet")
+    tablet.quick("init", "--alias", "tablet")
+    broken = tablet.quick(
+        "node", "join", laptop.code(), "--local-only", env={"LYTS_SYNCTHING": "/nowhere/syncthing"}, code=3
+    )
+    assert "Syncthing" in broken.err
+    tablet.quick("node", "join", laptop.code(), "--alias", "tab", "--local-only")
+    tablet.quick("node", "join", laptop.code(), "--local-only")
+    laptop.accept("tab")
+    laptop.until_states(laptop="here", tab="connected")
+    assert "another library" in tablet.quick("node", "join", devices.first("other").code(), code=2).err
+
+
+def test_an_invitation_needs_syncing_to_run(devices: Devices) -> None:
+    one = devices.new("one")
+    one.quick("init", "--alias", "one")
+    for words in (("node", "invite"), ("node", "accept")):
+        assert "lyts sync up" in one.quick(*words, code=2).err
+    assert one.states() == {"one": "here"}
+    nothing = one.quick("node")
+    assert "node invite" in nothing.err
+
+
+def test_the_invitation_is_drawn_as_a_qr_code(devices: Devices) -> None:
+    laptop = devices.first("laptop")
+    lines = laptop("node", "invite", "--qr").out.splitlines()
+    drawn, code = lines[:-1], lines[-1]
+    assert decode(code).alias == "laptop"
+    assert len({len(line) for line in drawn}) == 1
+    assert len(drawn[0]) <= 80
+    # As a camera would read it: two rows of squares a line, light where something is drawn.
+    halves = {"█": (False, False), "▀": (False, True), "▄": (True, False), " ": (True, True)}
+    rows = [[halves[ch][half] for ch in line] for line in drawn for half in (0, 1)]
+    inner = [row[4:-4] for row in rows[4:] if any(row)]
+    import segno
+
+    wanted = segno.make(code.upper(), error="l", micro=False).matrix
+    assert inner == [[bool(square) for square in row] for row in wanted]
+
+
+def test_nothing_is_loaded_of_syncthing_where_nobody_is_asked(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    lyts = Lyts(tmp_path / "home")
+    lyts.quick("init")
+    code = (
+        "import sys; from shell.main import main; main(['node']);"
+        "sys.stderr.write('loaded ' + str([m for m in ('httpx', 'ssl', 'segno') if m in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=lyts.env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.endswith("loaded []")
+    assert os.path.isdir(lyts.store)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -26,23 +27,25 @@ class NodeInfo(NamedTuple):
     """What facts say about a node.
 
     `said`: device id -> first 8 digits of each node that said so -> stamp. `addresses_at`: the
-    stamp of the statement of its addresses, "" for none.
+    stamp of the statement of its addresses, "" for none. `introducing`: first 8 digits of each node that
+    said whether it may introduce others -> (stamp, whether).
     """
 
     guid: str
     alias: str
     addresses: tuple[str, ...]
-    introduces: bool
     gone: bool
     said: Mapping[str, Mapping[str, str]]
     addresses_at: str = ""
+    introducing: Mapping[str, tuple[str, bool]] = MappingProxyType({})
 
 
 class Trusted(NamedTuple):
-    """A node that this one connects to, and as which device."""
+    """A node that this one connects to, as which device, and whether that may introduce others."""
 
     node: NodeInfo
     device: str
+    introduces: bool
 
 
 class Doubt(NamedTuple):
@@ -64,11 +67,19 @@ def node_info(guid: str, thing: Thing) -> NodeInfo:
         guid=guid,
         alias=str(thing.value("alias", guid[:8])),
         addresses=tuple(thing.value("addresses", ())),
-        introduces=bool(thing.value("introduces", True)),
         gone=bool(thing.value("gone", False)),
         said={device: added for device, (added, _) in thing.pairs.get("device", {}).items() if is_device_id(device)},
         addresses_at=thing.registers.get("addresses", ("", None))[0],
+        introducing=_introducing(thing),
     )
+
+
+def _introducing(thing: Thing) -> dict[str, tuple[str, bool]]:
+    found: dict[str, tuple[str, bool]] = {}
+    for answer, (added, _) in thing.pairs.get("introduces", {}).items():
+        for who, at in added.items():
+            found[who] = max(found.get(who, ("", False)), (at, answer == "yes"))
+    return found
 
 
 def nodes_of(view: View) -> dict[str, NodeInfo]:
@@ -90,16 +101,22 @@ def trusted_nodes(me: str, nodes: Mapping[str, NodeInfo]) -> dict[str, Trusted]:
         ]
         if not found:
             return trusted
+        # All found in one step are judged by those known before it, so the order does not matter.
         for guid, device in found:
-            trusted[guid] = Trusted(nodes[guid], device)
-            if nodes[guid].introduces:
-                introducers.add(guid[:8])
+            trusted[guid] = Trusted(nodes[guid], device, _may_introduce(nodes[guid], introducers))
+        introducers |= {guid[:8] for guid, _ in found if trusted[guid].introduces}
 
 
 def _oldest(node: NodeInfo, introducers: Iterable[str]) -> str | None:
     """The device that was first said to be this node by one of these."""
     said = [(at, device) for device, by_node in node.said.items() for who, at in by_node.items() if who in introducers]
     return min(said)[1] if said else None
+
+
+def _may_introduce(node: NodeInfo, introducers: Iterable[str]) -> bool:
+    """What was said last by one of these; that it may, where none of them said anything. Not what it says itself."""
+    said = [node.introducing[who] for who in introducers if who in node.introducing and who != node.guid[:8]]
+    return max(said)[1] if said else True
 
 
 def doubts(me: str, nodes: Mapping[str, NodeInfo]) -> list[Doubt]:

@@ -46,11 +46,11 @@ def roster(me: str, device: str, nodes: Mapping[str, NodeInfo], peers: Mapping[s
         if node.gone and guid != me:
             continue
         if guid == me:
-            found.append(Row(guid, node.alias, device, HERE, "", node.introduces, node.addresses))
+            found.append(Row(guid, node.alias, device, HERE, "", True, node.addresses))
             continue
         if guid not in trusted:
             said = min(node.said, default="")
-            found.append(Row(guid, node.alias, said, APART, "", node.introduces, node.addresses))
+            found.append(Row(guid, node.alias, said, APART, "", False, node.addresses))
             continue
         its_device = trusted[guid].device
         peer = peers.get(its_device) if peers is not None else None
@@ -61,7 +61,7 @@ def roster(me: str, device: str, nodes: Mapping[str, NodeInfo], peers: Mapping[s
                 its_device,
                 JOINING if asks and peers is not None else _state(peers is not None, peer),
                 peer.last_seen if peer is not None else "",
-                node.introduces,
+                trusted[guid].introduces,
                 node.addresses,
             )
         )

@@ -61,12 +61,14 @@ class Thing:
         elif fact.node is not None:
             self._register("alias", at, fact.alias)
             self._register("addresses", at, fact.addresses)
-            self._register("introduces", at, fact.introduces)
             self._register("gone", at, fact.gone)
-            # Not a register: who vouches for which device decides, not who said it last (`sync.nodes`).
+            # No registers: who says it decides, not who said it last (`sync.nodes`).
             if fact.device is not None:
                 added = self._pair("device", fact.device)[0]
                 added[node_of(at)] = min(at, added.get(node_of(at), at))
+            if fact.introduces is not None:
+                added = self._pair("introduces", "yes" if fact.introduces else "no")[0]
+                added[node_of(at)] = max(at, added.get(node_of(at), at))
         elif fact.saved is not None:
             self._register("query", at, fact.query)
         elif fact.set is not None and fact.label is not None and fact.nodes is not None:
@@ -175,6 +177,9 @@ def thing_facts(kind: str, text: str, thing: Thing, node_guid: Mapping[str, str]
             for at in added.values():
                 if relation == "device":
                     at_stamp(at).device = target
+                    continue
+                if relation == "introduces":
+                    at_stamp(at).introduces = target == "yes"
                     continue
                 setattr(at_stamp(at), relation, [*(getattr(at_stamp(at), relation) or []), target])
             if removed:

@@ -148,7 +148,13 @@ def thing_facts(draw: st.DrawFn) -> Fact:
         }
         subject = draw(st.sampled_from(TAGS))
     elif kind == "node":
-        said = {"alias": st.sampled_from(["laptop", "tablet"]), "device": st.just("DEVICE"), "gone": st.booleans()}
+        said = {
+            "alias": st.sampled_from(["laptop", "tablet"]),
+            "device": st.sampled_from(["DEVICE", "OTHER"]),
+            "addresses": st.sampled_from([[], ["tcp://192.0.2.7:22000"]]),
+            "introduces": st.booleans(),
+            "gone": st.booleans(),
+        }
         subject = draw(_nodes)
     elif kind == "saved":
         said, subject = {"query": st.sampled_from(["music", "rome+music", ""])}, "evening"

@@ -1,0 +1,142 @@
+"""Which folders and devices Syncthing is to have, and what of that is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sync.nodes import NodeInfo, Trusted
+from sync.nodeset import set_id
+from sync.shares import Myself, Shares, shares
+from sync.sharing import changed_devices, changed_folders, share
+from sync.syncthing.client import Syncthing
+from sync.syncthing.config import DeviceConfig, FolderConfig
+from sync.syncthing.folders import data_folder, device, ledger_folder_id
+from tagfs.layout import Layout
+from tagfs.place import NodeSet
+from tests.support.fake_syncthing import FakeSyncthing, a_device_id
+
+LIBRARY = "11111111-2222-4333-8444-555555555555"
+A, B, C = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "abc")
+DEVICE = {guid: a_device_id(guid) for guid in (A, B, C)}
+LAYOUT = Layout("/store")
+AB = NodeSet(set_id([A, B]), "laptop+tablet", frozenset({A, B}))
+ALONE = NodeSet(set_id([A]), "laptop", frozenset({A}))
+STRANGE = NodeSet(set_id([B, C]), "phone+tablet", frozenset({B, C}))
+
+
+def trusted(*guids: str, alias: str = "tablet", addresses: tuple[str, ...] = ()) -> dict[str, Trusted]:
+    return {guid: Trusted(NodeInfo(guid, alias, addresses, False, {}), DEVICE[guid], True) for guid in guids}
+
+
+def wanted(others: dict[str, Trusted], *sets: NodeSet, me: str = DEVICE[A], **changes: Any) -> Shares:
+    options: dict[str, Any] = {"standing": {}, "known_devices": [], "settled": True, "data_flows": True, **changes}
+    standing, known = options.pop("standing"), options.pop("known_devices")
+    return shares(Myself(A, "laptop", LIBRARY, "laptop", me), others, sets, LAYOUT, standing, known, **options)
+
+
+def by_id(found: Shares) -> dict[str, FolderConfig]:
+    return {one.id: one for one in found.folders}
+
+
+def test_a_node_that_is_alone_shares_nothing() -> None:
+    assert wanted({}, ALONE) == ([], [], [])
+
+
+def test_each_has_a_folder_for_its_ledger_that_all_share_and_only_its_owner_may_write() -> None:
+    found = by_id(wanted(trusted(B, C), ALONE))
+    own, other = found[ledger_folder_id(LIBRARY, A)], found[ledger_folder_id(LIBRARY, B)]
+    assert (own.type, own.path) == ("sendreceive", "/store/ledgers/laptop")
+    assert (other.type, other.path) == ("receiveonly", "/store/ledgers/tablet")
+    assert found[ledger_folder_id(LIBRARY, C)].path == f"/store/ledgers/tablet-{C[:8]}"
+    for one in found.values():
+        assert one.device_ids() == frozenset(DEVICE.values())
+    assert len(found) == 3
+
+
+def test_an_own_ledger_that_is_not_settled_sends_nothing() -> None:
+    found = by_id(wanted(trusted(B), settled=False, data_flows=False))
+    assert found[ledger_folder_id(LIBRARY, A)].type == "receiveonly"
+
+
+def test_a_ledger_folder_keeps_the_path_it_was_made_with() -> None:
+    first = by_id(wanted(trusted(B)))
+    renamed = by_id(wanted(trusted(B, alias="old tablet"), standing=first))
+    assert {one.id: one.path for one in renamed.values()} == {one.id: one.path for one in first.values()}
+    assert renamed[ledger_folder_id(LIBRARY, B)].label == "lyts: old tablet"
+
+
+def test_a_set_is_shared_by_those_of_its_nodes_that_are_known() -> None:
+    found = by_id(wanted(trusted(B, C), ALONE, AB, STRANGE, data_flows=False))
+    assert set(found) >= {AB.set_id}
+    assert ALONE.set_id not in found
+    assert STRANGE.set_id not in found
+    data = found[AB.set_id]
+    assert (data.path, data.paused, data.device_ids()) == (
+        "/store/sets/laptop+tablet", True, {DEVICE[A], DEVICE[B]}
+    )  # fmt: skip
+    assert AB.set_id not in by_id(wanted(trusted(C), AB))
+
+
+def test_a_set_whose_other_node_was_forgotten_keeps_its_folder_and_loses_the_device() -> None:
+    before = wanted(trusted(B, C), AB)
+    after = wanted(trusted(C), AB, standing=by_id(before), known_devices=[DEVICE[B], DEVICE[C]])
+    assert by_id(after)[AB.set_id].device_ids() == {DEVICE[A]}
+    assert after.forget == [DEVICE[B]]
+
+
+def test_of_two_that_can_dial_each_other_one_does_and_one_that_cannot_be_dialled_dials() -> None:
+    reached = ("tcp://192.0.2.7:22000",)
+    low, high = sorted([DEVICE[A], DEVICE[B]])
+
+    def dials(own: str, other: str, **changes: Any) -> bool:
+        node = NodeInfo(B, "tablet", reached, False, {})
+        (found,) = wanted({B: Trusted(node, other, True)}, me=own, **changes).devices
+        return found.addresses == reached
+
+    assert dials(low, high, can_dial_us=[B])
+    assert not dials(high, low, can_dial_us=[B])
+    assert dials(high, low)
+
+
+# -- writing ------------------------------------------------------------------------
+
+
+def test_nothing_is_written_where_nothing_differs_and_unknown_settings_stay() -> None:
+    folder = data_folder("lsd-x", "/x", "x", [DEVICE[A], DEVICE[B]], paused=False)
+    standing = FolderConfig.read({**folder.written(), "futureKey": 7})
+    assert changed_folders({"lsd-x": standing}, [folder], DEVICE[A]) == []
+    other = data_folder("lsd-x", "/x", "x", [DEVICE[B]], paused=True)
+    (written,) = changed_folders({"lsd-x": standing}, [other], DEVICE[A])
+    assert written.paused
+    assert written.written()["futureKey"] == 7
+    assert written.device_ids() == {DEVICE[A], DEVICE[B]}
+    one = device(DEVICE[B], "tablet")
+    known = DeviceConfig.read({**one.written(), "futureKey": 7})
+    assert changed_devices({DEVICE[B]: known}, [one]) == []
+    (again,) = changed_devices({DEVICE[B]: known}, [device(DEVICE[B], "old tablet")])
+    assert (again.name, again.written()["futureKey"]) == ("old tablet", 7)
+
+
+def test_sharing_makes_folders_takes_out_who_left_and_leaves_the_persons_own_alone(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    with FakeSyncthing() as fake, Syncthing(fake.address, fake.key) as client:
+        me = Myself(A, "laptop", LIBRARY, "laptop", fake.own_id)
+        ours = ledger_folder_id(LIBRARY, "")
+        client.set_devices([device(DEVICE[C], "a friend")])
+        client.set_folder(data_folder("photos", str(tmp_path / "photos"), "photos", [DEVICE[C]], paused=False))
+
+        def bring(others: dict[str, Trusted]) -> bool:
+            standing = {one.id: one for one in client.folders()}
+            known = [one.device_id for one in client.devices() if one.device_id != fake.own_id]
+            found = shares(me, others, [AB], layout, standing, known, settled=True, data_flows=True)
+            return share(client, found, fake.own_id, ours)
+
+        assert bring(trusted(B))
+        assert not bring(trusted(B))
+        assert os.path.isdir(tmp_path / "sets" / "laptop+tablet" / "data")
+        assert {one.device_id for one in client.devices()} == {fake.own_id, DEVICE[B], DEVICE[C]}
+        assert bring({})
+        assert {one.device_id for one in client.devices()} == {fake.own_id, DEVICE[C]}
+        assert client.folder("photos").device_ids() == {fake.own_id, DEVICE[C]}

@@ -16,6 +16,7 @@ import pytest
 from tagfs.mount.point import FS_TYPE, mount_points
 from tests.support.console import fits, run_step, steps_of, with_output
 from tests.support.mounting import need_fuse
+from tests.support.syncthing import Reaper, real_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "walkthroughs").glob("*.md"))]
@@ -35,10 +36,11 @@ def _env(home: Path) -> dict[str, str]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """Ada's home. What a page leaves mounted in it is taken away."""
+    """Ada's home. What a page leaves mounted or running in it is taken away."""
     home = tmp_path / "ada"
     shutil.copytree(ROOT / "tests" / "data" / "demo", home)
-    yield home
+    with Reaper(tmp_path):
+        yield home
     for path, kind in mount_points():
         if kind == FS_TYPE and path.startswith(f"{home}/"):
             subprocess.run(["fusermount3", "-uz", "--", path], check=False, timeout=60)
@@ -50,6 +52,8 @@ def test_every_command_on_the_page_prints_what_the_page_says(page: Path, home: P
     steps = steps_of(text)
     if any(step.command.startswith("lyts mount") for step in steps):
         need_fuse()
+    if any(step.command.startswith("lyts sync up") for step in steps):
+        real_program()
     assert steps, f"{page.name} has no console block"
     printed = [run_step(step.command, home, _env(home)) for step in steps]
     if os.environ.get("WRITE_DOCS"):

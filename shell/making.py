@@ -18,15 +18,6 @@ def default_alias() -> str:
     return os.uname().nodename.partition(".")[0] or "home"
 
 
-def machine_id() -> str:
-    """What tells this machine from others, "" where the system has nothing; `store.toml` never leaves it."""
-    try:
-        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
-            return file.read(256).strip()
-    except OSError:
-        return ""
-
-
 def check_alias(text: str) -> str:
     """The name of a device. Raises `BadRequest`."""
     alias = text.strip()
@@ -47,13 +38,14 @@ def make_store(app: App, alias: str | None, library: str | None = None) -> str:
     from tagfs.store import this_machine
 
     name = check_alias(alias if alias is not None else default_alias())
+    machine = this_machine()
     create_store(
         app.root,
         alias=name,
         folder_name=folder_name(name),
         set_id=set_id,
-        machine=this_machine(),
-        machine_id=machine_id(),
+        machine=machine,
+        machine_id=machine.machine_id(),
         library=library,
     )
     return name

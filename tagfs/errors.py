@@ -135,6 +135,19 @@ class ReadOnlyStore(StoreError):
         super().__init__(f"the store in {path} is on a read-only medium: looking works, changing does not")
 
 
+class MovedStore(ReadOnlyStore):
+    """A change was asked of a store that was made on another machine: it may be a copy, and the other one in use."""
+
+    def __init__(self, path: str) -> None:
+        StoreError.__init__(
+            self,
+            f"the store in {path} was made on another machine, so it can be looked at and not be changed. If it was "
+            "moved, and the other machine no longer has it: lyts node here --moved. If it is a copy, make a new store "
+            "on this machine and let it join the library: lyts node join",
+        )
+        self.path = path
+
+
 class DiskFull(StoreError):
     """No space left. Kept apart from corruption: nothing is thrown away for it."""
 

@@ -33,7 +33,7 @@ import lmdb
 
 from tagfs import reserve
 from tagfs.durable import sync_paths
-from tagfs.errors import DiskFull, ReadOnlyStore, StoreError
+from tagfs.errors import DiskFull, MovedStore, ReadOnlyStore, StoreError
 from tagfs.guid import Guid
 from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, open_index, reading, translated
 from tagfs.index.positions import differs_in_size, is_behind
@@ -57,6 +57,8 @@ class Machine(NamedTuple):
     wall_ms: Callable[[], int]
     random_bytes: Callable[[int], bytes]
     boot_id: Callable[[], str]
+    machine_id: Callable[[], str] = lambda: ""
+    """What tells this machine from others, "" where nothing does."""
 
 
 def _boot_id() -> str:
@@ -68,6 +70,19 @@ def _boot_id() -> str:
         return f"pid-{os.getpid()}-{time.time_ns()}"
 
 
+def _machine_id() -> str:
+    try:
+        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
+            return file.read(256).strip()
+    except OSError:
+        return ""
+
+
+def is_elsewhere(info: StoreInfo, machine: Machine) -> bool:
+    """Whether a store was made on another machine than this: it was moved there, or copied."""
+    return bool(info.machine_id) and machine.machine_id() not in ("", info.machine_id)
+
+
 def _remove_tree(path: str) -> None:
     import shutil  # brings compression modules along: 3 ms that no look at a healthy store should pay
 
@@ -75,8 +90,8 @@ def _remove_tree(path: str) -> None:
 
 
 def this_machine() -> Machine:
-    """The real clock, randomness and boot."""
-    return Machine(lambda: time.time_ns() // 1_000_000, os.urandom, _boot_id)
+    """The real clock, randomness, boot and machine."""
+    return Machine(lambda: time.time_ns() // 1_000_000, os.urandom, _boot_id, _machine_id)
 
 
 class Store:
@@ -107,7 +122,8 @@ class Store:
         self.machine = machine or this_machine()
         # Where nobody can write there is nothing to lock against.
         self._nobody_writes = bool(os.statvfs(self.layout.root).f_flag & os.ST_RDONLY)
-        self.read_only = self._nobody_writes or not os.access(self.layout.root, os.W_OK)
+        self._is_elsewhere = is_elsewhere(self.info, self.machine)
+        self.read_only = self._nobody_writes or self._is_elsewhere or not os.access(self.layout.root, os.W_OK)
         self._map_size = map_size
         self._on_wait = on_wait
         self._on_rebuild = on_rebuild
@@ -155,6 +171,10 @@ class Store:
         if self._temporary is not None:
             _remove_tree(self._temporary)
             self._temporary = None
+
+    def refusal(self) -> ReadOnlyStore:
+        """Why a store that is `read_only` cannot be changed."""
+        return (MovedStore if self._is_elsewhere else ReadOnlyStore)(self.layout.root)
 
     # -- reading
 
@@ -293,7 +313,7 @@ class Store:
     def locked(self) -> AbstractContextManager[None]:
         """Hold the store's lock, for work on ledger files themselves; not inside `act`."""
         if self.read_only:
-            raise ReadOnlyStore(self.layout.root)
+            raise self.refusal()
         return hold(self.layout.lock, self._on_wait)
 
     def act(
@@ -319,7 +339,7 @@ class Store:
             DiskFull, ReadOnlyStore, StoreError, and whatever `state_facts` raises: nothing was changed.
         """
         if self.read_only:
-            raise ReadOnlyStore(self.layout.root)
+            raise self.refusal()
         if self._acting:
             raise RuntimeError("an action within an action would wait for itself")
         with hold(self.layout.lock, self._on_wait):

@@ -9,7 +9,7 @@ import click
 
 from shell.command import Command, app_of
 from shell.targets import TAGS, json_option
-from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest, NoStore, ReadOnlyStore
+from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest, NoStore
 
 if TYPE_CHECKING:
     from shell.app import App
@@ -65,7 +65,7 @@ def command(
     if not _store_is_there(app, dry_run):
         return _dry_run_without_store(app, paths, options, as_json)
     if app.store.read_only and not dry_run:
-        raise ReadOnlyStore(app.root)
+        raise app.store.refusal()
     report = _run(app, paths, options)
     if as_json:
         app.output.json(_object(one) for one in report.added)

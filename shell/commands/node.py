@@ -233,3 +233,41 @@ def forget(ctx: click.Context, node: str, yes: bool) -> int:
     do_forget(store, found.guid)
     app.output.line(f"{name} was forgotten; it comes back only as a new device")
     return EXIT_DONE
+
+
+HERE_EXAMPLES = """
+lyts node here --moved      this store was on another machine, which no longer has it
+"""
+
+
+@command.command("here", examples=HERE_EXAMPLES)
+@click.option("--moved", is_flag=True, help="The store was moved here; the other machine no longer has it.")
+@yes_option
+@click.pass_context
+def here(ctx: click.Context, moved: bool, yes: bool) -> int:
+    """Says that a store was moved to this machine.
+
+    A store that was made on another machine can be looked at and not be changed: if it were
+    a copy, the two would be taken for one device, and changes would be lost. If it is one,
+    leave it as it is; make a new store here and let it join the library (lyts node join).
+    """
+    from shell.service import end
+    from shell.syncing import managed_of
+    from tagfs.layout import Layout, read_info, write_info
+    from tagfs.lock import hold
+    from tagfs.store import is_elsewhere, this_machine
+
+    if not moved:
+        raise BadRequest("say --moved if this store was moved here from another machine")
+    app = app_of(ctx)
+    layout, machine = Layout(app.root), this_machine()
+    if not is_elsewhere(read_info(layout), machine):
+        app.output.say("This store belongs to this machine; there is nothing to change.")
+        return EXIT_NOTHING
+    if not app.output.confirm("From now on changes are made here. The other machine must not use its copy.", yes):
+        return EXIT_NOTHING
+    end(app, managed_of(app))
+    with hold(layout.lock):
+        write_info(layout, read_info(layout)._replace(machine_id=machine.machine_id()))
+    app.output.line("this store is at home on this machine now")
+    return EXIT_DONE

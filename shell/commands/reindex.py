@@ -6,7 +6,7 @@ import click
 
 from shell.command import Command, app_of
 from shell.text import count_text
-from tagfs.errors import EXIT_DONE, ReadOnlyStore
+from tagfs.errors import EXIT_DONE
 
 EXAMPLES = """
 lyts reindex      read all ledgers again; safe at any time
@@ -25,7 +25,7 @@ def command(ctx: click.Context) -> int:
 
     app = app_of(ctx)
     if app.store.read_only:
-        raise ReadOnlyStore(app.root)
+        raise app.store.refusal()
     app.store.rebuild("you asked for it")
     files = app.store.read(lambda view: view.count(ALL_TERM))
     app.output.line(f"made the index again: {count_text(files, 'file')}")

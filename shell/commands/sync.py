@@ -10,7 +10,7 @@ import click
 from shell.command import Group, app_of
 from shell.sync_rules import apply, rule
 from shell.targets import json_option
-from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest
+from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest, MovedStore
 
 if TYPE_CHECKING:
     from shell.app import App
@@ -142,9 +142,12 @@ def syncthing_up(
     from sync.syncthing.managed import check_listen
     from sync.syncthing.managed import up as bring_up
     from tagfs.layout import Layout, read_info
+    from tagfs.store import is_elsewhere, this_machine
 
     layout = Layout(app.root)
     info = read_info(layout)
+    if is_elsewhere(info, this_machine()):
+        raise MovedStore(layout.root)  # two with the same keys would confuse all the others
     if attach is not None:
         if local_only is not None or listen is not None or own:
             raise BadRequest("--attach uses a Syncthing as it is; --local-only, --listen and --own do not go with it")

@@ -19,7 +19,7 @@ from tagfs.index.read import View
 from tagfs.layout import Layout, read_info
 from tagfs.lock import dirty_boot
 from tagfs.stamp import MAX_DRAG_MS, ms_of
-from tagfs.store import Machine, Store
+from tagfs.store import Machine, Store, is_elsewhere
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 LOW_SPACE_BYTES = 200 << 20
@@ -57,15 +57,13 @@ def _store(root: str, machine: Machine) -> Iterator[Remark]:
     yield Remark(
         OK, "store", f"{layout.root}, format {info.format}, this device is called {info.alias!r} ({info.node[:8]})", ""
     )
-    if os.path.exists("/etc/machine-id") and info.machine_id:
-        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
-            if file.read().strip() != info.machine_id:
-                yield Remark(
-                    NOTE,
-                    "machine",
-                    "the store was made on another machine",
-                    "if you copied it and the other one is still in use, do not change files in both",
-                )
+    if is_elsewhere(info, machine):
+        yield Remark(
+            PROBLEM,
+            "machine",
+            "the store was made on another machine; it can be looked at and not be changed",
+            "if it was moved: lyts node here --moved; if it is a copy: make a new store and lyts node join",
+        )
 
 
 def _space(root: str, machine: Machine) -> Iterator[Remark]:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from tagfs.bytes import CannotTake, Taken, remove, take, why_not_a_file
 from tagfs.change import Change
 from tagfs.durable import sync_paths
-from tagfs.errors import BadTag, DiskFull, LytsError, ReadOnlyStore, StoreError
+from tagfs.errors import BadTag, DiskFull, LytsError, StoreError
 from tagfs.face import DEFAULT_MODE
 from tagfs.fact import Content, Made, time_text
 from tagfs.guid import Guid, new_guid
@@ -198,7 +198,7 @@ class Adder:
     def __init__(self, store: Store, options: Options, progress: Callable[[str, int], None] | None = None) -> None:
         """`progress` is called with the path under way and the bytes just read."""
         if store.read_only and not options.dry_run:
-            raise ReadOnlyStore(store.layout.root)
+            raise store.refusal()
         self._store = store
         self._options = options
         self._progress = progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -239,6 +240,38 @@ def test_the_invitation_is_drawn_as_a_qr_code(devices: Devices) -> None:
 
     wanted = segno.make(code.upper(), error="l", micro=False).matrix
     assert inner == [[bool(square) for square in row] for row in wanted]
+
+
+def test_a_store_that_was_made_on_another_machine_is_only_looked_at_until_a_person_says_it_moved(
+    tmp_path: Path,
+) -> None:
+    lyts = Lyts(tmp_path / "home")
+    lyts.quick("init", "--alias", "laptop")
+    lyts.quick("add", "-t", "music", lyts.file("a.txt"))
+    toml = lyts.store / "store.toml"
+    if 'machine_id = ""' in toml.read_text():
+        pytest.skip("NOT TESTED: this machine has no /etc/machine-id")
+    there = re.sub('machine_id = ".*"', f'machine_id = "{"0" * 32}"', toml.read_text())
+    toml.write_text(there)
+    before = {path: path.read_bytes() for path in (lyts.store / "ledgers").rglob("*") if path.is_file()}
+    assert lyts.quick("find", "music").lines == ["a.txt"]
+    for words in (
+        ["tag", "x", "a.txt"],
+        ["add", lyts.file("b.txt")],
+        ["undo"],
+        ["sync", "up"],
+        ["node", "rename", "laptop", "x"],
+    ):
+        assert "lyts node here --moved" in lyts.quick(*words, code=3).err
+    assert "made on another machine" in lyts.quick("doctor", code=1).out
+    assert {path: path.read_bytes() for path in (lyts.store / "ledgers").rglob("*") if path.is_file()} == before
+    assert "--yes" in lyts.quick("node", "here", "--moved", code=2).err
+    assert "--moved" in lyts.quick("node", "here", code=2).err
+    assert toml.read_text() == there
+    lyts.quick("node", "here", "--moved", "--yes")
+    lyts.quick("tag", "x", "a.txt")
+    assert "nothing to change" in lyts.quick("node", "here", "--moved", code=1).err
+    lyts.check()
 
 
 def test_nothing_is_loaded_of_syncthing_where_nobody_is_asked(tmp_path: Path) -> None:

@@ -152,14 +152,17 @@ def _change_library(app: App, layout: Layout, library: str) -> None:
 
 def _wait_for_yes(app: App, device: str, invited: Invitation) -> int:
     from sync.joining import is_accepted
-    from sync.myself import all_nodes
+    from sync.myself import all_nodes, introduce
     from sync.nodes import trusted_nodes
+    from sync.syncthing.attached import connect
 
     app.output.say("Waiting to be let in. Ctrl-C ends the waiting only; it goes on in the background.")
     store = app.store
     while True:
         nodes = all_nodes(store)
         if is_accepted(store.node, device, nodes, trusted_nodes(store.node, nodes)):
+            with connect(Layout(app.root)) as syncthing:
+                introduce(store, syncthing, device)  # it need not ask any more
             app.output.line(f"{app.output.name(nodes[invited.node].alias)} has let this device in")
             return EXIT_DONE
         time.sleep(LOOK_S)

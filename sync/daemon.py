@@ -34,7 +34,7 @@ from sync.machine import Here, Members, Proof, Prove, Wanted, decide
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
 from sync.nodeset import label, set_id
 from sync.placing import wanted_of
-from sync.shares import Myself, shares
+from sync.shares import Myself, devices_of_nodes, shares
 from sync.sharing import share
 from sync.shelves import Shelves, guid_in
 from sync.starting import Standing, next_step
@@ -286,7 +286,9 @@ class Daemon:
 
     def _share(self) -> None:
         standing = {one.id: one for one in self._syncthing.folders()}
-        devices = [one.device_id for one in self._syncthing.devices() if one.device_id != self._device]
+        ours = ledger_folder_id(self._me.library, "")
+        nodes_devices = devices_of_nodes(self._nodes.values(), standing.values(), ours)
+        devices = [one.device_id for one in self._syncthing.devices() if one.device_id in nodes_devices]
         wanted = shares(
             self._me,
             self._trusted,
@@ -300,7 +302,6 @@ class Daemon:
         )
         paths = {one.id: one.path for one in wanted.folders}
         self._ledger_paths = {guid: paths[ledger_folder_id(self._me.library, guid)] for guid in self._trusted}
-        ours = ledger_folder_id(self._me.library, "")
         if share(self._syncthing, wanted, self._device, ours):
             log.info("Syncthing has %d folders and %d other devices", len(wanted.folders), len(wanted.devices))
         labels = {one.nodes: one.label for one in self._sets if self._store.node in one.nodes}

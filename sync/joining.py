@@ -5,9 +5,10 @@
     node accept      old device    shows who asks; a yes is one fact: this node is this device
 
 Syncthing tells a device that it does not know nothing but a name. So a device that asks is
-called `tablet [lyts LIBRARY NODE]` until it was accepted, and all that is needed to let it
-in is known before: there is no half accepted device, and an accept that was cut short was
-either said or not. What the name says is a claim: whether it is true shows after, since
+called `Ada's phone [lyts LIBRARY NODE phone]` until it was accepted (its name as it was, and
+in brackets what it wants to be called as a node), and all that is needed to let it in is
+known before: there is no half accepted device, and an accept that was cut short was either
+said or not. What the name says is a claim: whether it is true shows after, since
 only the node of that GUID offers that ledger folder, and its device id proves the device.
 A device that Syncthing knows already (the person's own use of it) cannot ask like that; it
 is known by the ledger folder that it offers.
@@ -20,12 +21,11 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from sync.nodes import NodeInfo, Trusted, trusted_nodes
-from sync.syncthing.folders import ledger_folder_id
 from sync.syncthing.records import PendingDevice, PendingFolder
 from tagfs.guid import is_guid
 
 _GUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_ASKS = re.compile(rf"(?P<alias>.*) \[lyts (?P<library>{_GUID}) (?P<node>{_GUID})\]\Z", re.DOTALL)
+_ASKS = re.compile(rf"(?P<name>.*?) \[lyts (?P<library>{_GUID}) (?P<node>{_GUID}) (?P<alias>.*)\]\Z", re.DOTALL)
 _OFFER = re.compile(rf"lyts-(?P<library>{_GUID})-(?P<node>{_GUID})\Z")
 MAX_ALIAS_CHARACTERS = 60
 
@@ -44,15 +44,20 @@ class Asking(NamedTuple):
     node: str
 
 
-def asking_name(alias: str, library: str, node: str) -> str:
-    """What a device calls itself while it asks."""
-    return f"{alias} [lyts {library} {node}]"
+def asking_name(name: str, library: str, node: str, alias: str) -> str:
+    """What a device calls itself while it asks.
+
+    Args:
+        name: what it is called otherwise.
+        alias: the name that the node is to have.
+    """
+    return f"{plain_name(name)} [lyts {library} {node} {alias}]"
 
 
 def plain_name(name: str) -> str:
     """The name without what is said in asking."""
     found = _ASKS.match(name)
-    return found["alias"] if found is not None else name
+    return found["name"] if found is not None else name
 
 
 def askings(
@@ -72,8 +77,8 @@ def askings(
     found = {}
     for device, said in devices.items():
         asks = _ASKS.match(said.name)
-        library, node = (asks["library"], asks["node"]) if asks is not None else ("", "")
-        found[device] = Asking(device, _alias(plain_name(said.name)), said.address, library, node)
+        library, node, alias = ("", "", said.name) if asks is None else asks.group("library", "node", "alias")
+        found[device] = Asking(device, _alias(alias), said.address, library, node)
     for folder, offers in folders.items():
         is_ledger = _OFFER.match(folder)
         for device in offers.offered_by if is_ledger is not None else ():
@@ -122,8 +127,3 @@ def is_accepted(me: str, device: str, nodes: Mapping[str, NodeInfo], trusted: Ma
     """Whether some node that this one connects to has said that this node is this device."""
     said = nodes[me].said.get(device, {}) if me in nodes else {}
     return any(guid[:8] in said for guid in trusted)
-
-
-def own_ledger_offer(library: str, node: str) -> str:
-    """The folder by which a node shows who it is."""
-    return ledger_folder_id(library, node)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync.invite import Invitation
-from sync.joining import asking_name, is_accepted
+from sync.joining import asking_name, is_accepted, plain_name
 from sync.nodes import NodeInfo, node_info, nodes_of, trusted_nodes
 from sync.syncthing.address import is_loopback
 from sync.syncthing.config import Options
@@ -61,15 +61,10 @@ def introduce(store: Store, syncthing: Syncthing, device: str) -> None:
     trusted = trusted_nodes(me, nodes)
     alias = said.alias if said is not None else store.info.alias
     asks = bool(trusted) and not is_accepted(me, device, nodes, trusted)
-    name = asking_name(alias, store.info.library, me) if asks else alias
-    if asks or is_own_name(syncthing.device(device).name):
-        if syncthing.device(device).name != name:
-            syncthing.change_device(device, name=name)
-
-
-def is_own_name(name: str) -> bool:
-    """Whether a device was called so in asking; any other name a person gave it."""
-    return " [lyts " in name
+    called = syncthing.device(device).name
+    name = asking_name(called, store.info.library, me, alias) if asks else plain_name(called)
+    if name != called:
+        syncthing.change_device(device, name=name)
 
 
 def state_inviter(store: Store, invitation: Invitation, device: str, alias: str) -> None:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from sync.nodes import Trusted
+from sync.nodes import NodeInfo, Trusted
 from sync.nodeset import folder_name
 from sync.syncthing.config import DeviceConfig, FolderConfig
 from sync.syncthing.folders import data_folder, device, ledger_folder_id, others_ledger, own_ledger
@@ -68,7 +68,8 @@ def shares(
     Args:
         trusted: the nodes that this one connects to (`nodes.trusted_nodes`).
         standing: the folders that it has, by id.
-        known_devices: the devices that it has.
+        known_devices: the devices that it has and that are nodes', or were (`devices_of_nodes`); those
+            that are no longer are forgotten.
         can_dial_us: the nodes that are known to have read where this one is; of two that can dial each
             other only one does (`folders.dialled_addresses`), and of all others this one must.
     """
@@ -96,3 +97,14 @@ def shares(
             folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=not data_flows))
     gone = sorted(set(known_devices) - set(everyone))
     return Shares(devices, folders, gone)
+
+
+def devices_of_nodes(nodes: Iterable[NodeInfo], standing: Iterable[FolderConfig], ours: str) -> set[str]:
+    """The devices that are or were nodes' of this library. All others are the person's own affair.
+
+    Args:
+        standing: the folders that Syncthing has.
+        ours: how the ids of all folders of this library's open ledgers begin.
+    """
+    said = {device_id for node in nodes for device_id in node.said}
+    return said.union(*(one.device_ids() for one in standing if one.id.startswith((ours, "lsd-"))))

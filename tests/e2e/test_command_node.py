@@ -11,9 +11,10 @@ import pytest
 
 from sync.invite import decode
 from sync.syncthing import process
+from sync.syncthing.managed import config_path
 from tests.support.command import Lyts
 from tests.support.devices import BOOT, Devices
-from tests.support.syncthing import until
+from tests.support.syncthing import Cluster, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -168,6 +169,39 @@ def test_two_of_one_name_are_told_apart(devices: Devices) -> None:
     other.until_found("a", ["one.txt"])
     other.quick("tag", "b", "one.txt")
     laptop.until_found("b", ["one.txt"])
+
+
+def test_persons_own_syncthings_that_know_each_other_carry_a_library_as_well(devices: Devices, tmp_path: Path) -> None:
+    with Cluster(tmp_path, 2) as cluster:
+        laptop, tablet = devices.new("laptop"), devices.new("tablet")
+        for one, theirs in ((laptop, cluster[0]), (tablet, cluster[1])):
+            one.quick("init", "--alias", one.home.name)
+            one.quick("sync", "up", "--attach", config_path(theirs.managed.home))
+        assert cluster[0].client.device(cluster[1].device_id).name == "n1"
+        tablet.quick("node", "join", laptop.code())
+        assert cluster[1].device_id in laptop.accept("tablet").out
+        laptop.until_states(laptop="here", tablet="connected")
+        laptop.quick("add", "-t", "music", laptop.file("a.txt"))
+        tablet.until_found("music", ["a.txt"])
+        tablet.down()
+        tablet.up()
+        assert cluster[1].client.device(cluster[1].device_id).name == "n1"
+        tablet.quick("node", "forget", "laptop", "--yes")
+        until(lambda: len(cluster[1].client.devices()) == 1, "forgotten")
+
+
+def test_a_persons_own_syncthing_asks_a_stranger_and_keeps_its_name(devices: Devices, tmp_path: Path) -> None:
+    laptop, tablet = devices.first("laptop"), devices.new("tablet")
+    with Cluster(tmp_path, 1) as cluster:
+        tablet.quick("init", "--alias", "tablet")
+        tablet.quick("sync", "up", "--attach", config_path(cluster[0].managed.home))
+        tablet.quick("node", "join", laptop.code())
+        laptop.accept("tablet")
+        tablet.until_states(tablet="here", laptop="connected")
+        laptop.until_states(tablet="connected", laptop="here")
+        tablet.down()
+        tablet.up()
+        assert cluster[0].client.device(cluster[0].device_id).name == "n0"
 
 
 def test_one_code_lets_several_ask_and_each_is_asked_about(devices: Devices) -> None:

@@ -128,7 +128,9 @@ def test_trust_needs_a_chain_that_begins_here(statements: list[tuple[str, str, b
 
 
 def pending(alias: str, node: str, library: str = LIBRARY) -> PendingDevice:
-    return PendingDevice(time="2026-11-27T10:00:00Z", name=asking_name(alias, library, node), address="192.0.2.7:22000")
+    return PendingDevice(
+        time="2026-11-27T10:00:00Z", name=asking_name("Ada's", library, node, alias), address="192.0.2.7:22000"
+    )
 
 
 def test_a_device_that_asks_is_known_by_its_name() -> None:
@@ -171,8 +173,10 @@ def test_why_a_device_cannot_be_let_in() -> None:
 
 @given(st.text(max_size=60))
 def test_any_name_can_ask(alias: str) -> None:
-    name = asking_name(alias, LIBRARY, B)
-    assert plain_name(name) == alias
+    name = asking_name("x", LIBRARY, B, alias)
+    assert plain_name(name) == "x"
+    assert asking_name(name, LIBRARY, B, alias) == name
+    assert plain_name(alias) == alias
     (one,) = askings({OTHER: PendingDevice(name=name)}, {}, {}, [])
     assert (one.library, one.node) == (LIBRARY, B)
     assert one.alias.isprintable()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sync.nodes import NodeInfo, Trusted
 from sync.nodeset import set_id
-from sync.shares import Myself, Shares, shares
+from sync.shares import Myself, Shares, devices_of_nodes, shares
 from sync.sharing import changed_devices, changed_folders, share
 from sync.syncthing.client import Syncthing
 from sync.syncthing.config import DeviceConfig, FolderConfig
@@ -124,19 +124,21 @@ def test_sharing_makes_folders_takes_out_who_left_and_leaves_the_persons_own_alo
     with FakeSyncthing() as fake, Syncthing(fake.address, fake.key) as client:
         me = Myself(A, "laptop", LIBRARY, "laptop", fake.own_id)
         ours = ledger_folder_id(LIBRARY, "")
-        client.set_devices([device(DEVICE[C], "a friend")])
+        lonely = a_device_id("lonely")
+        client.set_devices([device(DEVICE[C], "a friend"), device(lonely, "shares nothing")])
         client.set_folder(data_folder("photos", str(tmp_path / "photos"), "photos", [DEVICE[C]], paused=False))
 
         def bring(others: dict[str, Trusted]) -> bool:
             standing = {one.id: one for one in client.folders()}
-            known = [one.device_id for one in client.devices() if one.device_id != fake.own_id]
+            nodes = [one.node for one in others.values()]
+            known = devices_of_nodes(nodes, standing.values(), ours) - {fake.own_id}
             found = shares(me, others, [AB], layout, standing, known, settled=True, data_flows=True)
             return share(client, found, fake.own_id, ours)
 
         assert bring(trusted(B))
         assert not bring(trusted(B))
         assert os.path.isdir(tmp_path / "sets" / "laptop+tablet" / "data")
-        assert {one.device_id for one in client.devices()} == {fake.own_id, DEVICE[B], DEVICE[C]}
+        assert {one.device_id for one in client.devices()} == {fake.own_id, DEVICE[B], DEVICE[C], lonely}
         assert bring({})
-        assert {one.device_id for one in client.devices()} == {fake.own_id, DEVICE[C]}
+        assert {one.device_id for one in client.devices()} == {fake.own_id, DEVICE[C], lonely}
         assert client.folder("photos").device_ids() == {fake.own_id, DEVICE[C]}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from sync.invite import decode
 from sync.syncthing import process
 from sync.syncthing.managed import config_path
-from tests.support.command import Lyts
+from tests.support.command import START, Lyts
 from tests.support.devices import BOOT, Devices
 from tests.support.syncthing import Cluster, until
 
@@ -61,6 +63,31 @@ def test_a_device_is_invited_joins_and_is_let_in_and_each_finds_what_the_other_a
     assert "already" in tablet.quick("node", "join", code, code=2).err
     laptop.check()
     tablet.check()
+
+
+def test_a_person_is_asked_and_the_new_device_waits_for_the_answer(devices: Devices) -> None:
+    laptop, tablet = devices.first("laptop"), devices.new("tablet")
+    words = [*START, "node", "join", laptop.code(), "--alias", "tablet", "--local-only", "--wait"]
+    child = subprocess.Popen(words, env=tablet.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        # On a terminal it waits for one to ask, without being told to.
+        no = laptop.terminal("node", "accept", typed=[("Go on? [y/N]", "n\n")])
+        assert (no.code, no.out.count("Nothing was changed.")) == (1, 1)
+        assert laptop.states() == {"laptop": "here"}
+        assert child.poll() is None
+        yes = laptop.terminal("node", "accept", typed=[("Go on? [y/N]", "y\n")])
+        assert yes.code == 0
+        assert "tablet is in the library now" in yes.out
+        out, err = child.communicate(timeout=120)
+    except BaseException:
+        child.kill()
+        child.communicate()
+        raise
+    assert child.returncode == 0, err
+    assert out.endswith("laptop has let this device in\n")
+    (device,) = (one["device_id"] for one in tablet.json("sync"))
+    assert device in out
+    assert device in re.sub(r"\s", "", yes.out)
 
 
 def test_a_third_that_joins_through_the_second_is_connected_with_the_first(devices: Devices) -> None:
@@ -309,9 +336,6 @@ def test_a_store_that_was_made_on_another_machine_is_only_looked_at_until_a_pers
 
 
 def test_nothing_is_loaded_of_syncthing_where_nobody_is_asked(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     lyts = Lyts(tmp_path / "home")
     lyts.quick("init")
     code = (

@@ -47,9 +47,9 @@ def command(ctx: click.Context, as_json: bool) -> int:
         for path in crashed(dict(app.environ))
     ]
     left += checkup.examine(app.root, managed_of(app), app.environ)
-    left += copies.examine(app.root, this_machine())
-    left += _nodes(app)
-    found = sorted([*examine(app.root, this_machine()), *left], key=lambda one: list(_MARKS).index(one.level))
+    # The store is opened anew by each, one after the other.
+    left = [*examine(app.root, this_machine()), *left, *copies.examine(app.root, this_machine()), *_nodes(app)]
+    found = sorted(left, key=lambda one: list(_MARKS).index(one.level))
     code = EXIT_NOTHING if any(one.level == "problem" for one in found) else EXIT_DONE
     if as_json:
         output.json(one._asdict() for one in found)

@@ -21,7 +21,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from pyroaring import BitMap
@@ -40,6 +40,7 @@ from sync.shelves import Shelves, guid_in
 from sync.starting import Standing, next_step
 from sync.stock import Stock
 from sync.syncthing.client import Syncthing
+from sync.syncthing.config import FolderConfig
 from sync.syncthing.errors import FolderNotKnown, FolderPaused, FolderStopped, NotReachable, SyncthingError
 from sync.syncthing.folders import ledger_folder_id
 from sync.syncthing.records import Event
@@ -298,7 +299,7 @@ class Daemon:
             devices,
             settled=self._settled,
             data_flows=self._data_flows,
-            can_dial_us=self._can_dial_us(),
+            can_dial_us=self._can_dial_us(standing),
         )
         paths = {one.id: one.path for one in wanted.folders}
         self._ledger_paths = {guid: paths[ledger_folder_id(self._me.library, guid)] for guid in self._trusted}
@@ -308,15 +309,17 @@ class Daemon:
         self._shelves.labels.clear()
         self._shelves.labels.update(labels)
 
-    def _can_dial_us(self) -> set[str]:
+    def _can_dial_us(self, standing: Mapping[str, FolderConfig]) -> set[str]:
         """The nodes that have read at which fixed addresses this one is, by what they say of how far they read."""
         me = self._nodes.get(self._store.node)
         if me is None or not me.addresses:
             return set()
         found = set()
-        for guid, folder in self._ledger_paths.items():
-            seen = read_seen(os.path.join(folder, SEEN_FILE))
-            if seen is not None and seen.read.get(me.guid[:8], "") >= me.addresses_at:
+        maker = me.addresses_at[26:]
+        for guid in self._trusted:
+            folder = standing.get(ledger_folder_id(self._me.library, guid))
+            seen = read_seen(os.path.join(folder.path, SEEN_FILE)) if folder is not None else None
+            if maker == guid[:8] or (seen is not None and seen.read.get(maker, "") >= me.addresses_at):
                 found.add(guid)
         return found
 

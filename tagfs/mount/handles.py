@@ -17,6 +17,15 @@ from collections.abc import Iterator
 from tagfs.mount.newborn import Newborn, inode_of_guid
 
 
+MARKS_KEPT = 16_384
+"""Of a file that was forgotten here the kernel forgets what it has cached, and reads it anew."""
+
+
+def _mark(fd: int) -> tuple[int, int, int]:
+    found = os.fstat(fd)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class Handle:
     """An open file."""
 
@@ -46,6 +55,8 @@ class Handles:
         self._next = 1 << 32
         self._by_number: dict[int, Handle] = {}
         self._by_inode: dict[int, list[Handle]] = {}
+        self._marks: dict[int, tuple[int, int, int]] = {}
+        """Inode -> (inode, size, time) of the bytes that the kernel has cached."""
 
     def add(self, handle: Handle) -> int:
         number = self._next
@@ -102,11 +113,34 @@ class Handles:
         return any(handle.dirty for handle in self.of(inode))
 
     def is_cache_true(self, number: int) -> bool:
-        """Whether what the kernel has cached of the file is what it holds: none that is open is behind, or an alias."""
-        for handle in self._by_inode.get(self._by_number[number].inode, ()):
-            if handle.behind or handle.alias:
+        """Whether what the kernel has cached of a file that was just opened is what it holds.
+
+        It is not where some open handle is behind, or an alias; nor where the bytes are others than
+        when the file was last open here: Syncthing has put them there, or another program beneath.
+        """
+        handle = self._by_number[number]
+        if handle.data is not None:
+            return True
+        mark = _mark(handle.fd)
+        known = self._marks.pop(handle.inode, None)
+        self._remember(handle.inode, mark)
+        is_same = known == mark
+        for other in self._by_inode.get(handle.inode, ()):
+            if other.behind or other.alias:
                 return False
-        return True
+            if other.writable and other is not handle and _mark(other.fd)[0] == mark[0]:
+                is_same = True  # what goes through the mount is in the cache as well
+        return is_same
+
+    def is_closed(self, handle: Handle) -> None:
+        """The last user of a handle goes: what it wrote is in the kernel's cache as it is on the disk."""
+        if handle.writable and not handle.behind and handle.data is None:
+            self._remember(handle.inode, _mark(handle.fd))
+
+    def _remember(self, inode: int, mark: tuple[int, int, int]) -> None:
+        self._marks[inode] = mark
+        if len(self._marks) > MARKS_KEPT:
+            del self._marks[next(iter(self._marks))]
 
     def go_over(self, inode: int, path: str) -> None:
         """What stands at `path` now is what all handles on the file have."""

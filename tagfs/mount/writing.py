@@ -499,6 +499,7 @@ class Writing(Acting):
             if handle.newborn is None and not handle.behind:
                 self._unstated[handle.guid] = handle.path
         finally:
+            self.handles.is_closed(handle)
             self.handles.pop(number)
             newborn = handle.newborn
             if newborn is None or newborn.removed or not newborn.is_temporary:

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 
 from tagfs.mount.newborn import Newborn, inode_of_guid
 
-
 MARKS_KEPT = 16_384
 """Of a file that was forgotten here the kernel forgets what it has cached, and reads it anew."""
 

@@ -37,7 +37,7 @@ LAPTOP, TABLET, SERVER, PHONE = NODES
 
 
 def info(guid: str, alias: str, *, gone: bool = False) -> NodeInfo:
-    return NodeInfo(guid, alias, (), True, gone, {})
+    return NodeInfo(guid, alias, (), gone, {})
 
 
 # -- which nodes are meant

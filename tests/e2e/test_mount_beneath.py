@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.mounting import SOON_S, Mounting, eventually, mounted
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def folder(mount: Mounting) -> Path:
-    """A result directory to work in."""
-    path = mount / "tags/work"
-    path.mkdir()
-    return path
+from tests.support.mounting import SOON_S, Mounting, eventually
 
 
 def test_what_commands_change_shows_within_a_second_also_under_names_looked_up_before(mount: Mounting) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,20 +31,6 @@ for number in range(first, first + count):
     sys.stdout.write(f"{number}\\n")
     sys.stdout.flush()
 """
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def folder(mount: Mounting) -> Path:
-    """A result directory to work in."""
-    path = mount / "tags/work"
-    path.mkdir()
-    return path
 
 
 def storm(folder: Path, first: int, count: int) -> subprocess.Popen[str]:

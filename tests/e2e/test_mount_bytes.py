@@ -10,27 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounting import Mounting, eventually, mounted, refused
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def folder(mount: Mounting) -> Path:
-    """A result directory to work in."""
-    path = mount / "tags/work"
-    path.mkdir()
-    return path
-
+from tests.support.mounting import Mounting, eventually, refused
 
 # -- databases
 

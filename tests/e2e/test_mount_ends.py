@@ -7,27 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.mounting import Mounting, eventually, mounted, need_fuse, refused
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def folder(mount: Mounting) -> Path:
-    """A result directory to work in."""
-    path = mount / "tags/work"
-    path.mkdir()
-    return path
-
 
 _WRITES = """
 import os, sys

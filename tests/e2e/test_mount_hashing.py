@@ -10,22 +10,14 @@ import mmap
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.support.mounting import PATIENCE_S, Mounting, eventually, mounted, need
+from tests.support.mounting import PATIENCE_S, Mounting, eventually, need
 
 MIB = 1 << 20
 LONG = 160 * MIB
 """It takes some tenths of a second to hash, and as it is a hole nothing to write."""
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
 
 
 def is_stated(mount: Mounting, path: str) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support.mounting import PATIENCE_S, SERVE, Mounting, eventually, mounted
 
@@ -26,12 +23,6 @@ def subdirectories(view, directory, clock):
     return found
 listing.subdirectories = subdirectories
 """
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
 
 
 def test_a_listing_goes_on_after_a_long_stretch_of_files_that_left(mount: Mounting) -> None:

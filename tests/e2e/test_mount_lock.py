@@ -9,11 +9,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.support.mounting import PATIENCE_S, Mounting, eventually, mounted
+from tests.support.mounting import PATIENCE_S, Mounting, eventually
 
 _HOLD = """
 import sys
@@ -22,12 +21,6 @@ with hold(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.readline()
 """
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
 
 
 class Held:

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.mounting import Mounting, eventually, mounted, refused, rename2
+from tests.support.mounting import Mounting, eventually, refused, rename2
 
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def folder(mount: Mounting) -> Path:
-    """A result directory to work in."""
-    path = mount / "tags/work"
-    path.mkdir()
-    return path
 
 
 def test_rename_without_replacing_refuses_and_renames(mount: Mounting, folder: Path) -> None:

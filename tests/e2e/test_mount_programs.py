@@ -164,12 +164,6 @@ def one_mount(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounting]:
         yield mount
 
 
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mounting]:
-    with mounted(tmp_path) as found:
-        yield found
-
-
 def elsewhere_of(tmp_path: Path, name: str) -> Path:
     """A folder outside, with the new bytes under this name, as a file and in an archive."""
     elsewhere = tmp_path / "elsewhere"

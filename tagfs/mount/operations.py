@@ -20,31 +20,22 @@ import errno
 import logging
 import os
 import stat
-from array import array
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
 import pyfuse3
 import trio
-from pyfuse3 import EntryAttributes, FileInfo, Operations, readdir_reply
+from pyfuse3 import EntryAttributes, FileInfo
 
-from tagfs.bucket import Clock
-from tagfs.index.blocks import IN_TRASH, PLAIN, SHARED, SIZE_MASK
-from tagfs.index.read import View
 from tagfs.mount.answer import Refused, all_answered, at_once, fail
-from tagfs.mount.changes import Changes
-from tagfs.mount.desktop import NOTE_BIT
-from tagfs.mount.directories import DIRECTORY_BIT, Known, ViewFiles
-from tagfs.mount.newborn import FILE_BIT, Newborn
-from tagfs.mount.pages import Pages
-from tagfs.store import Store
-from tagfs.views import attributes, effects, listing, tree
-from tagfs.views.desktop import ENDING, is_for_notes
-from tagfs.views.directory import BELOW_TAGS, DESKTOP, Kind, root_directory
+from tagfs.mount.directories import DIRECTORY_BIT, Known
+from tagfs.mount.entries import STATIC_BIT
+from tagfs.mount.listings import Listings
+from tagfs.mount.newborn import FILE_BIT
+from tagfs.views import attributes, effects, tree
+from tagfs.views.directory import DESKTOP, Kind
 from tagfs.views.matrix import Operation, Refusal, rule
-from tagfs.views.names import MAX_NAME_BYTES, Listing
-from tagfs.views.recent import last_when
+from tagfs.views.names import MAX_NAME_BYTES
 from tagfs.views.static import static_files
 
 log = logging.getLogger(__name__)
@@ -52,75 +43,14 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-STATIC_BIT = 1 << 62
-CACHED_S = 86_400.0
 DOUBT_S = 2.0
-PAGE_FILES = 128
-LISTED_AT_ONCE = 8 * PAGE_FILES
-"""Files in one answer: the kernel has room for six times as many, and nobody else would be answered for so long."""
-NAMES_AT_ONCE = 32
-"""The same of directories, each of which is looked up."""
-DIRECTORY_BLOCK = 1 << 20
-"""What directories report as st_blksize: programs size their getdents buffers by it."""
-
-
-class _Listed:
-    """An open directory: a snapshot, and how far it has been read."""
-
-    __slots__ = ("begun", "is_stale", "known", "listing", "names", "ordinals", "page", "page_at")
-
-    def __init__(self, known: Known, names: list[tuple[bytes, int]], ordinals: array[int]) -> None:
-        self.known = known
-        self.names = names
-        """Directories, static files and newborns: (name, inode; 0 for a directory), before the files."""
-        self.ordinals = ordinals
-        self.listing = Listing(known.sticky)
-        self.page: list[bytes] = []
-        self.page_at = -1
-        self.begun = False
-        self.is_stale = False
-        """The index was built again meanwhile: its ordinals mean other files."""
 
 
 @all_answered
-class Mount(Operations):
+class Mount(Listings):
     """The file system. Trio thread only."""
 
-    supports_dot_lookup = False
-    enable_writeback_cache = False
-
-    def __init__(
-        self,
-        store: Store,
-        clock: Callable[[], Clock],
-        monotonic_ns: Callable[[], int],
-        *,
-        tags_only: bool = False,
-        read_only: bool = False,
-    ) -> None:
-        super().__init__()
-        root = root_directory(tags_only, os.getuid())
-        self.changes = Changes(store, root, clock, monotonic_ns, read_only=read_only)
-        self.changes.take_up()
-        self._store = store
-        self._clock = clock
-        self._monotonic_ns = monotonic_ns
-        self._looks = self.changes.looks
-        self._directories = self.changes.directories
-        self._nursery = self.changes.nursery
-        self._announcer = self.changes.live.announcer
-        self._turn = self.changes.turn
-        self._following = self.changes.following
-        self._owner = (os.getuid(), os.getgid())
-        self._pages = Pages()
-        self._looks.on_new_index = self._begin_anew
-        self._listed: dict[int, _Listed] = {}
-        self._next_handle = 1
-        self._statics: dict[int, bytes] = {}
-        self._static_inodes: dict[tuple[str, str], int] = {}
-        self._began_ns = clock().now_ms * 1_000_000
-        # One object for all files in listings: making one for each was half of a listing's time.
-        self._file = self._blank(stat.S_IFREG | 0o644)
+    # -- its life
 
     def idle(self) -> None:
         """Before every sleep."""
@@ -139,148 +69,12 @@ class Mount(Operations):
         if self._looks.index is not None:
             self._pages.give_back(self._looks.index)
 
-    def _begin_anew(self) -> None:
-        self._directories.forget_files()
-        self.changes.live.begin_anew()
-        for listed in self._listed.values():
-            listed.is_stale = True
-
     def finish(self) -> None:
         """After the last request."""
         self.changes.finish()
         self._looks.drop()
 
-    # -- attributes
-
-    def _blank(self, mode: int) -> EntryAttributes:
-        entry = EntryAttributes()
-        entry.st_mode = mode
-        entry.st_nlink = 1
-        entry.st_uid, entry.st_gid = self._owner
-        entry.entry_timeout = entry.attr_timeout = CACHED_S
-        return entry
-
-    def _directory_entry(self, known: Known) -> EntryAttributes:
-        mode = 0o700 if known.directory.kind in DESKTOP else 0o755
-        entry = self._blank(stat.S_IFDIR | mode)
-        entry.st_ino = known.inode
-        entry.st_blksize = DIRECTORY_BLOCK
-        entry.st_mtime_ns = entry.st_ctime_ns = entry.st_atime_ns = self.changes.changed_ns or self._began_ns
-        entry.attr_timeout = 1.0
-        return entry
-
-    def _file_entry(self, view: View, ordinal: int) -> EntryAttributes:
-        ident, packed, mtime_ns = view.packed_attr(ordinal)
-        inode = FILE_BIT | ident
-        writer = self.changes.writer_of(inode)
-        if writer is not None:
-            return self._open_entry(inode, writer.fd, packed >> 48 & 0o7777)
-        entry = self._file
-        entry.st_ino = inode
-        entry.st_mode = stat.S_IFREG | packed >> 48 & 0o7777
-        entry.st_size = packed & SIZE_MASK
-        entry.st_blocks = (packed & SIZE_MASK) + 511 >> 9
-        entry.st_mtime_ns = entry.st_atime_ns = mtime_ns
-        entry.st_ctime_ns = self._last_ns(view, ordinal) or mtime_ns
-        return entry
-
-    def _last_ns(self, view: View, ordinal: int) -> int:
-        """The time of the last fact about a file, 0 where none is known."""
-        born_when, flags = view.birth(ordinal)
-        if not flags & PLAIN:
-            row = view.row(ordinal)
-            born_when = last_when(view, ordinal, row) if row is not None else 0
-        return (born_when >> 16) * 1_000_000
-
-    def _open_entry(self, inode: int, fd: int | str, mode: int) -> EntryAttributes:
-        """Of a file whose bytes are in flux: what the disk says."""
-        found = os.stat(fd)
-        entry = self._blank(stat.S_IFREG | mode)
-        entry.st_ino = inode
-        entry.st_size, entry.st_blocks = found.st_size, found.st_blocks
-        entry.st_mtime_ns, entry.st_atime_ns, entry.st_ctime_ns = (
-            found.st_mtime_ns,
-            found.st_atime_ns,
-            found.st_ctime_ns,
-        )
-        return entry
-
-    def _purged_entry(self, inode: int) -> EntryAttributes:
-        """Of a file that is no more; who has it open still asks."""
-        opened = self.changes.handles.of(self.changes.real_inode(inode))
-        if not opened:
-            fail(errno.ENOENT)
-        entry = self._open_entry(inode, opened[0].fd, 0o644)
-        entry.st_nlink = 0
-        return entry
-
-    def _newborn_entry(self, newborn: Newborn) -> EntryAttributes:
-        opened = self.changes.handles.of(newborn.inode)
-        entry = self._open_entry(newborn.inode, opened[0].fd if opened else newborn.path, newborn.mode)
-        if newborn.removed:
-            entry.st_nlink = 0
-        if is_for_notes(newborn.directory):
-            entry.entry_timeout = entry.attr_timeout = 0.0  # soon another file stands under its name
-        return entry
-
-    def _desktop_entry(self, view: View, known: Known, name: bytes) -> EntryAttributes | None:
-        """Of a file in `.Trash-UID/files/`, or its note in `info/`; None where there is none of the name.
-
-        The kernel keeps no names in there: they are asked for seldom, and nobody need be told when they go.
-        """
-        ordinal = self.changes.resolve(view, known, name)
-        if ordinal is None:
-            return None
-        if known.directory.kind is Kind.DESKTOP_INFO:
-            return self._note_entry(view, ordinal)
-        found = self._file_entry(view, ordinal)
-        entry = self._blank(found.st_mode)
-        entry.st_ino, entry.st_size, entry.st_blocks = found.st_ino, found.st_size, found.st_blocks
-        entry.st_mtime_ns, entry.st_atime_ns, entry.st_ctime_ns = (
-            found.st_mtime_ns,
-            found.st_atime_ns,
-            found.st_ctime_ns,
-        )
-        entry.entry_timeout = 0.0
-        return entry
-
-    def _note_entry(self, view: View, ordinal: int) -> EntryAttributes:
-        note = self.changes.desktop.note(view, ordinal, self.changes.contents.state)
-        entry = self._blank(stat.S_IFREG | 0o600)
-        entry.st_ino = NOTE_BIT | view.attr(ordinal).ident & (NOTE_BIT - 1)
-        entry.st_size = len(note.data)
-        entry.st_mtime_ns = entry.st_ctime_ns = entry.st_atime_ns = note.when_ms * 1_000_000
-        entry.entry_timeout = entry.attr_timeout = 0.0
-        return entry
-
-    def _noted(self, inode: int) -> int | None:
-        """The file in the trash whose note has an inode; None where it is the inode of no note."""
-        if not inode & NOTE_BIT or inode & ~(2 * NOTE_BIT - 1):
-            return None
-        view = self._looks.view()
-        ordinal = view.by_ident(inode & (NOTE_BIT - 1))
-        row = view.row(ordinal) if ordinal is not None else None
-        if row is None or not row.flags & IN_TRASH:
-            fail(errno.ENOENT)
-        return ordinal
-
-    def _static_entry(self, known: Known, name: str, data: bytes) -> EntryAttributes:
-        key = (known.directory.path, name)
-        inode = self._static_inodes.setdefault(key, STATIC_BIT + len(self._static_inodes) + 1)
-        self._statics[inode] = data
-        entry = self._blank(stat.S_IFREG | 0o444)
-        entry.st_ino = inode
-        entry.st_size = len(data)
-        entry.st_mtime_ns = entry.st_ctime_ns = entry.st_atime_ns = self._began_ns
-        return entry
-
     # -- names
-
-    def _known(self, inode: int) -> Known:
-        known = self._directories.get(inode)
-        if known is None:
-            fail(errno.ENOENT)
-        return known
 
     @at_once
     def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> EntryAttributes:
@@ -386,143 +180,6 @@ class Mount(Operations):
 
     async def access(self, inode: int, mode: int, ctx: Any) -> bool:
         return True  # default_permissions: the kernel checks the mode itself
-
-    # -- listings
-
-    async def opendir(self, inode: int, ctx: Any) -> int:
-        handle = self._next_handle
-        self._next_handle += 1
-        self._listed[handle] = await self._snapshot(self._known(inode))
-        return handle
-
-    async def _snapshot(self, known: Known) -> _Listed:
-        clock = self._clock()
-        directory = known.directory
-        if directory.kind in BELOW_TAGS:
-            self.changes.view_for(directory, None)
-            below = await self._looks.apart(lambda view: listing.subdirectories(view, directory, clock))
-        else:
-            below = listing.subdirectories(self._looks.view(), directory, clock)
-        view = self.changes.view_for(directory, None)
-        names: list[tuple[bytes, int]] = [(name.encode("utf-8", "surrogateescape"), 0) for name in below]
-        for name, data in static_files(directory).items():
-            names.append((name.encode(), self._static_entry(known, name, data).st_ino))
-        if directory.kind in (Kind.DESKTOP_FILES, Kind.DESKTOP_INFO):
-            ending, bit = (b"", FILE_BIT) if directory.kind is Kind.DESKTOP_FILES else (ENDING, NOTE_BIT)
-            for trashed, ordinal in self.changes.desktop.names(view, known.files(view, clock)):
-                names.append((trashed + ending, bit | view.attr(ordinal).ident & (NOTE_BIT - 1)))
-        for newborn in self._nursery.shown_in(directory.path):
-            names.append((newborn.name, newborn.inode))
-        ordinals = known.files(view, clock).to_array() if known.holds_files else array("I")
-        return _Listed(known, names, ordinals)
-
-    async def readdir(self, fh: int, start_id: int, token: Any) -> None:
-        listed = self._listed[fh]
-        if start_id == 0 and listed.begun:
-            listed = self._listed[fh] = await self._snapshot(listed.known)  # rewinddir(3): the directory as it is now
-        listed.begun = True
-        self._looks.view()
-        if listed.is_stale:
-            fail(errno.EIO)  # better than other files, or none
-        if start_id < len(listed.names) and not self._list_names(listed, start_id, token):
-            return
-        self._list_files(listed, max(0, start_id - len(listed.names)), token)
-
-    def _list_names(self, listed: _Listed, start: int, token: Any) -> bool:
-        """List what stands before the files; False where there was no more room."""
-        view = self._looks.view()
-        clock = self._clock()
-        directory = listed.known.directory
-        told = 0
-        for at in range(start, len(listed.names)):
-            if told == NAMES_AT_ONCE:
-                return False
-            name, inode = listed.names[at]
-            child: Known | None = None
-            if inode == 0:
-                found = tree.child_directory(view, directory, name.decode("utf-8", "surrogateescape"), clock)
-                if found is None:
-                    continue
-                child = self._directories.at(found, listed.known.inode, name)
-                entry = self._directory_entry(child)
-            elif inode in self._statics:
-                entry = self._static_entry(listed.known, name.decode(), self._statics[inode])
-            else:
-                newborn = self._nursery.find(directory.path, name)
-                if newborn is not None and newborn.inode == inode:
-                    entry = self._newborn_entry(newborn)
-                elif directory.kind in DESKTOP:
-                    trashed = self._desktop_entry(view, listed.known, name)
-                    if trashed is None:
-                        continue
-                    entry = trashed
-                elif (born := self._born_meanwhile(view, listed.known, name, inode)) is not None:
-                    entry = self._file_entry(view, born)
-                else:
-                    continue
-            if not readdir_reply(token, name, entry, at + 1):
-                if child is not None:
-                    self._directories.forget(child.inode, 0)
-                return False
-            told += 1
-            if child is not None:
-                child.lookups += 1
-        return True
-
-    def _born_meanwhile(self, view: View, known: Known, name: bytes, inode: int) -> int | None:
-        """What was a newborn when the directory was opened may be a file since; its snapshot has it in one place."""
-        if not known.holds_files:
-            return None
-        ordinal = self.changes.resolve(view, known, name)
-        if ordinal is None or FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1) != inode:
-            return None
-        return ordinal
-
-    def _list_files(self, listed: _Listed, start: int, token: Any) -> None:
-        view = self._looks.view()
-        ordinals, known = listed.ordinals, listed.known
-        current = known.files(view, self._clock())
-        files = ViewFiles(view, current)
-        written = self.changes.handles.written()
-        next_id = len(listed.names) + start + 1
-        entry = self._file
-        begin = start - start % PAGE_FILES
-        fits = False
-        for at in range(begin, len(ordinals), PAGE_FILES):
-            if fits and at - begin >= LISTED_AT_ONCE:
-                return  # never with nothing listed, which would be the end
-            page = ordinals[at : at + PAGE_FILES]
-            attrs = view.packed_attrs(page)
-            if listed.page_at != at:
-                shared = [packed >= SHARED for _, packed, _ in attrs]
-                names = view.names_at(page)
-                files.known = dict(zip(page, names, strict=True))
-                listed.page = listed.listing.page(page, names, shared, files)
-                listed.page_at = at
-            rows = zip(page, listed.page, attrs, view.births(page), strict=True)
-            above = -1
-            for ordinal, name, (ident, packed, mtime_ns), (born_when, flags) in islice(rows, max(0, start - at), None):
-                if ordinal in current:
-                    # As in `_file_entry`, which would take twice as long.
-                    if flags & PLAIN and FILE_BIT | ident not in written:
-                        entry.st_ino = FILE_BIT | ident
-                        if packed >> 48 != above:
-                            above = packed >> 48
-                            entry.st_mode = stat.S_IFREG | above & 0o7777
-                        entry.st_size = size_bytes = packed & SIZE_MASK
-                        entry.st_blocks = size_bytes + 511 >> 9
-                        entry.st_mtime_ns = entry.st_atime_ns = mtime_ns
-                        entry.st_ctime_ns = (born_when >> 16) * 1_000_000
-                        fits = readdir_reply(token, name, entry, next_id)
-                    else:
-                        fits = readdir_reply(token, name, self._file_entry(view, ordinal), next_id)
-                        above = -1
-                    if not fits:
-                        return
-                next_id += 1
-
-    async def releasedir(self, fh: int) -> None:
-        self._listed.pop(fh, None)
 
     # -- bytes
 

@@ -18,7 +18,9 @@ Rules:
   knew: other requests were answered meanwhile, and the view is given back at every await.
 - The idle hook runs wherever a step ends, and so before every real sleep.
 - trio gets a turn at least every `TURN_S`, so that its other tasks (signals, looking at
-  changes) run under full load too; more often while a thread works for a request.
+  changes) run under full load too; more often while a thread works for a request. The
+  idle hook runs in it, so no request is answered from a view older than that, also where
+  the processor was taken from us for a while.
 """
 
 from __future__ import annotations
@@ -134,19 +136,20 @@ def install(idle: Callable[[], None], answered: Callable[[], None]) -> Steps:
         if fd not in registered:
             poll.register(fd, select.POLLIN)
             registered.add(fd)
+        if not poll.poll(0):
+            until = clock() + SPIN_S
+            while not poll.poll(0):
+                if clock() >= until:
+                    await trio.lowlevel.wait_readable(fd)
+                    last_turn = clock()
+                    return
+        # After the request has come and not before: whatever we were kept from running by, what is known from
+        # before the last turn is given back in this one.
         if clock() - last_turn > (TURN_ASIDE_S if _aside else TURN_S):
             await trio.lowlevel.checkpoint()
             last_turn = clock()
             if ends:  # told in that turn, while nobody slept who could have been woken
                 raise trio.ClosedResourceError
-        if poll.poll(0):
-            return
-        until = clock() + SPIN_S
-        while clock() < until:
-            if poll.poll(0):
-                return
-        await trio.lowlevel.wait_readable(fd)
-        last_turn = clock()
 
     def notify_closing(fd: int) -> None:
         nonlocal ends

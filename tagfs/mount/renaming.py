@@ -169,7 +169,16 @@ class Renaming(Writing):
         target_guid = self.looks.view().guid(standing) if isinstance(standing, int) else None
         old_name = newborn.name
         outcome = self._saving.rename(
-            source.directory.path, old_name, newborn.guid, target.directory.path, name, target_guid, tgid, now, flags
+            source.directory.path,
+            old_name,
+            newborn.guid,
+            target.directory.path,
+            name,
+            target_guid,
+            tgid,
+            now,
+            flags,
+            in_scratch=True,
         )
         if isinstance(outcome, saving.Refused):
             fail(int(getattr(errno, outcome.errno_name)))

@@ -217,7 +217,7 @@ class Saving(Generic[F]):
     # -- told
 
     def made(self, file: F, now_ns: int) -> None:
-        """A file was made through the mount: a new one, or one in scratch."""
+        """A file was made through the mount: a new one, or one in scratch (also one there that is written anew)."""
         self._made[file] = now_ns
         self._made.move_to_end(file)
         _trim(self._made, MADE_KEPT)
@@ -259,6 +259,8 @@ class Saving(Generic[F]):
         now_ns: int,
         flags: int = 0,
         was: object = None,
+        *,
+        in_scratch: bool = False,
     ) -> OnRename[F]:
         """A program renames `source`.
 
@@ -268,6 +270,8 @@ class Saving(Generic[F]):
             flags: of renameat2(2).
             was: what the caller will want to know if the source comes back, e.g. its name and tags
                 before. Where more than one step took it away, the first one's is given back.
+            in_scratch: the source is no file of the store yet. The name it had was for passing use: who
+                makes it again (the next save, within seconds) makes something new, not this file.
         """
         if flags & RENAME_EXCHANGE:
             return self._exchange(source, target, directory == to_directory, tgid, now_ns, flags)
@@ -291,7 +295,7 @@ class Saving(Generic[F]):
                 self._is_gone(source)
                 self._backups.pop(target, None)
                 return TakeBytes(target, source)
-            self._goes(directory, name, same, to_name, target, _Vacancy(source, tgid, now_ns, was))
+            self._goes(directory, name, same and not in_scratch, to_name, target, _Vacancy(source, tgid, now_ns, was))
             return Move(target)
         if vacancy is not None and vacancy.file == source:
             return Move()  # it goes back itself
@@ -299,7 +303,7 @@ class Saving(Generic[F]):
             self._is_gone(source)
             return TakeBytes(vacancy.file, source, _coming_back(vacancy))
         keeps = vacancy.file if vacancy is not None and vacancy.removed else None
-        self._goes(directory, name, same, to_name, keeps, _Vacancy(source, tgid, now_ns, was))
+        self._goes(directory, name, same and not in_scratch, to_name, keeps, _Vacancy(source, tgid, now_ns, was))
         return Move()
 
     def unlink(
@@ -371,11 +375,11 @@ class Saving(Generic[F]):
         return now_ns - at if at is not None and now_ns - at <= span_ns else None
 
     def _goes(
-        self, directory: Hashable, name: bytes, same: bool, to_name: bytes, keeps: F | None, vacancy: _Vacancy[F]
+        self, directory: Hashable, name: bytes, is_backup: bool, to_name: bytes, keeps: F | None, vacancy: _Vacancy[F]
     ) -> None:
         """A file is renamed. To another directory is a matter of tags, and no backup."""
         self._backups.pop(vacancy.file, None)
-        if not same:
+        if not is_backup:
             self._stays(vacancy.file)
             return
         earlier = self._vacancy_of(vacancy.file, vacancy.tgid, vacancy.at_ns)

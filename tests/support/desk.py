@@ -256,6 +256,7 @@ class Desk:
             self.now_ns,
             flags,
             (source.name, frozenset(source.dirs)),
+            in_scratch=source.scratch,
         )
         match answer:
             case Refused(errno_name):

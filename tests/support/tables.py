@@ -393,7 +393,17 @@ class Tables:
                     undo["trashed"] = False
         target = standing.number if standing is not None and standing.scrap is None else None
         outcome = self.saving.rename(
-            where.path, name, file.number, to.path, to_name, target, who, self.now_ns, flags, undo
+            where.path,
+            name,
+            file.number,
+            to.path,
+            to_name,
+            target,
+            who,
+            self.now_ns,
+            flags,
+            undo,
+            in_scratch=file.scrap is not None,
         )
         if isinstance(outcome, Refused):
             raise No(getattr(errno, outcome.errno_name))

@@ -370,6 +370,18 @@ def test_file_moved_to_another_directory_is_no_backup() -> None:
     assert saving.create(D, b"doc", ME, 1) == NewFile()
 
 
+@pytest.mark.parametrize("temporary", [b"doc.part", b".doc.AbC123", b"doc.tmp"])
+def test_temporary_name_used_again_at_once_is_another_save_and_not_the_file_it_became(temporary: bytes) -> None:
+    desk = Desk()
+    for data in (b"1", b"2", b"3"):
+        desk.save(D, temporary, ME, data)
+        assert desk.find(D, b"doc") is None or desk.read(D, b"doc") != data
+        desk.rename(D, temporary, b"doc", ME)
+        (doc,) = desk.stored()
+        assert (doc.name, doc.data) == (b"doc", data)
+    assert set(doc.versions) == {b"1", b"2"}
+
+
 def test_file_renamed_back_is_itself_again() -> None:
     saving: Saving[str] = Saving()
     saving.made("a", 0)

@@ -58,13 +58,16 @@ class Changes(Renaming):
             return
         self.looks.drop()
         self.nursery.sweep()
-        for newborn in self.nursery.gather():
+        for newborn in sorted(self.nursery.gather(), key=_changed_ns):
             if is_for_notes(newborn.directory):
                 os.unlink(newborn.path)  # about a file that did not come
                 continue
             if self._is_born_already(newborn):
                 continue
             self.nursery.add(newborn)
+            # A save goes on where the mount ended: what was just written may still be renamed over a file.
+            age_ns = self._clock().now_ms * 1_000_000 - _changed_ns(newborn)
+            self._saving.made(newborn.guid, self._now() - max(0, age_ns))
             database = database_of(newborn.name)
             newborn.companion = database is not None
             self._try(self._grow_up, newborn)
@@ -277,3 +280,8 @@ class Changes(Renaming):
         self.looks.drop()
         self.live.finish()
         self._store.sync_ledger()
+
+
+def _changed_ns(newborn: Newborn) -> int:
+    """When a newborn was last written; not when its program says it was (rsync sets the time of the original)."""
+    return os.stat(newborn.path).st_ctime_ns

@@ -88,6 +88,7 @@ class Writing(Acting):
                 self._begin_writing(handle)
                 self.following.forget(handle.inode)
                 os.ftruncate(handle.fd, 0)
+                self._saving.made(newborn.guid, self._now())
             return number
         view = self.looks.view()
         ordinal = self.ordinal(view, inode)
@@ -582,6 +583,8 @@ class Writing(Acting):
                 self._saving.wrote(newborn.guid)
                 self._own_bytes(newborn.guid, path)
             os.truncate(path, size)
+            if size == 0:
+                self._saving.made(newborn.guid, self._now())
             return None
         view = self.looks.view()
         ordinal = self.ordinal(view, inode)

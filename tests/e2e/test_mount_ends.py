@@ -81,11 +81,10 @@ def test_a_mount_killed_amid_saves_can_be_mounted_again_and_frees_who_waited(
 ) -> None:
     guid = mount.put("tags/work/doc.txt", "old")
     for _ in range(rounds(4, 50)):
-        saver = subprocess.Popen(
-            [sys.executable, "-c", _SAVES, folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        saver = subprocess.Popen([sys.executable, "-c", _SAVES, folder], stdout=subprocess.PIPE, text=True)
         assert saver.stdout is not None
-        saved = next(int(line) for line in saver.stdout if int(line) >= 15)
+        saved = next((int(line) for line in saver.stdout if int(line) >= 15), None)
+        assert saved is not None, "a save failed while the mount was well; what it said is on stderr"
         mount.crash()
         mount.start()
         saved = max([saved, *(int(line) for line in saver.stdout if line.endswith("\n"))])

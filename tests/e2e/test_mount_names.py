@@ -203,6 +203,54 @@ def test_a_name_asked_for_in_another_spelling_is_forgotten_too_when_its_file_lea
     assert not asked.exists()
 
 
+@pytest.mark.parametrize("temporary", [".doc.txt.AbC123", "doc.txt.part"])
+def test_a_program_that_saves_a_new_file_twice_by_the_same_temporary_name_has_one_file(
+    mount: Steered, program: Program, temporary: str
+) -> None:
+    """By its old name the file that came of the first save would have been meant, and the second lost."""
+    assert program("mkdir", mount / "tags/work") == 0
+    doc, aside = mount / "tags/work/doc.txt", mount / "tags/work" / temporary
+    for content in (b"first", b"second", b"third"):
+        assert called(program("put", aside, content, os.O_CREAT | os.O_TRUNC)) == "done"
+        assert called(program("rename", aside, doc, 0)) == "done"
+        mount.quiet()
+        assert mount.ls("tags/work") == mount.ls("all") == ["doc.txt"]
+        assert doc.read_bytes() == content
+    assert mount.trash() == mount.scratch() == []
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_temporary_that_outlived_its_mount_is_still_a_save(mount: Steered, program: Program, clean: bool) -> None:
+    assert program("mkdir", mount / "tags/work") == 0
+    guid = add(mount, "a", "before", "work")
+    doc, aside = mount / "tags/work/doc.txt", mount / "tags/work/.doc.txt.AbC123"
+    assert program("put", aside, b"half", os.O_CREAT | os.O_EXCL) == 0
+    if clean:
+        mount.stop()
+    else:
+        mount.crash()
+        mount.kill()
+    mount.start()
+    assert called(program("rename", aside, doc, 0)) == "done"
+    mount.quiet()
+    assert (mount.guid("tags/work/doc.txt"), doc.read_bytes()) == (guid, b"half")
+    assert mount.trash() == mount.scratch() == []
+
+
+@pytest.mark.parametrize("flags", [os.O_TRUNC, 0])
+def test_a_forgotten_temporary_that_is_written_anew_is_a_save(mount: Steered, program: Program, flags: int) -> None:
+    assert program("mkdir", mount / "tags/work") == 0
+    guid = add(mount, "a", "before", "work")
+    doc, aside = mount / "tags/work/doc.txt", mount / "tags/work/doc.txt.part"
+    assert program("put", aside, b"of a program that was killed", os.O_CREAT | os.O_EXCL) == 0
+    mount.advance(700)
+    assert program("put", aside, b"saved", flags) == 0
+    assert called(program("rename", aside, doc, 0)) == "done"
+    mount.quiet()
+    assert (mount.guid("tags/work/doc.txt"), doc.read_bytes()) == (guid, b"saved")
+    assert mount.trash() == mount.scratch() == []
+
+
 def test_what_a_program_makes_is_not_in_the_trash_because_the_file_of_that_name_was_removed_meanwhile(
     mount: Steered, program: Program
 ) -> None:

@@ -289,6 +289,8 @@ class Tables:
         self._write(file, data, emptied=size == 0)
 
     def _write(self, file: File, data: bytes, *, emptied: bool = False) -> None:
+        if emptied and file.scrap is not None:
+            self.saving.made(file.number, self.now_ns)
         if emptied:
             self.saving.truncate(file.number, 0, len(file.data))
         if not emptied or data:
@@ -555,11 +557,17 @@ class Tables:
     # -- the mount ends and begins
 
     def mounted_again(self) -> None:
-        """What is remembered for seconds is forgotten; what stands in scratch still stands."""
+        """What is remembered for seconds is forgotten; what stands in scratch still stands.
+
+        Its bytes have the time of the disk, where no time goes by but that of the test itself: all of it is
+        as old as the clock (which should not be within moments of a limit, then).
+        """
         self.saving = Saving()
         self._removed, self._stopped = {}, {}
         for file in self.files:
             file.made_ns = file.maker = None
+            if file.scrap is not None and not file.gone:
+                self.saving.made(file.number, 0)
 
 
 class Promises:

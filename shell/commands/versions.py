@@ -68,7 +68,7 @@ def command(
         return EXIT_DONE
     rows = []
     for version in found:
-        state = "current" if version.current else "kept here" if version.path else "not on this device"
+        state = "current" if version.current else "kept here" if version.is_to_be_had else "not on this device"
         rows.append(
             [
                 version.sha256[:8],

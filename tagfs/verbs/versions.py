@@ -37,6 +37,11 @@ class Version(NamedTuple):
     current: bool
     path: str | None
 
+    @property
+    def is_to_be_had(self) -> bool:
+        """Whether it can be brought back. Of no bytes none are kept, and none are needed."""
+        return self.path is not None or not self.size_bytes
+
 
 class InUse(StoreError):
     """The current bytes are not those that were stated last: a program is writing to them."""
@@ -104,7 +109,7 @@ def bring_back(
     version = fitting[0]
     if version.current:
         raise BadRequest("that version is the current one already")
-    if version.path is None:
+    if not version.is_to_be_had:
         raise NothingMatched("the bytes of that version are not on this device any more")
     current = next((v for v in listed.values() if v.current), None)
     if current is None or current.path is None:
@@ -118,13 +123,13 @@ def _put_in_place(
     store: Store,
     guid: str,
     version: Version,
-    kept: str,
+    kept: str | None,
     current: Version,
     place: str,
     action: str | None,
     undoes: str | None,
 ) -> str | None:
-    """The bytes at `kept` for those at `place`, which are copied into keep first.
+    """The bytes at `kept` (None: no bytes) for those at `place`, which are copied into keep first.
 
     Copied and not linked, because a program may have them open for writing and would write
     into the version. What it writes then is no longer what the file has: its mount keeps it
@@ -137,7 +142,9 @@ def _put_in_place(
     for draft in (copy, own, before):
         remove(draft)
     try:
-        if take(kept, copy).sha256 != version.sha256:
+        if kept is None:
+            os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        elif take(kept, copy).sha256 != version.sha256:
             raise StoreError(f"{kept} is damaged: its bytes are not those of that version; nothing was changed")
         modified_ns = parse_time_ns(version.modified)
         if modified_ns is not None:

@@ -40,6 +40,18 @@ def test_a_mount_lets_versions_go_that_there_is_no_room_for(tmp_path: Path) -> N
         assert "2 earlier contents of files were let go" in mount.log.read_text()
 
 
+def test_what_was_written_to_an_empty_file_can_be_undone_and_done_again(tmp_path: Path) -> None:
+    with mounted(tmp_path) as mount:
+        (mount / "untagged/doc.txt").touch()
+        with open(mount / "untagged/doc.txt", "wb") as file:
+            guid = mount.guid("untagged/doc.txt")
+            file.write(b"one")
+        assert "kept here" in mount.lyts.quick("versions", guid).out
+        for command, expected in (("undo", b""), ("redo", b"one")):
+            mount.lyts.quick(command)
+            eventually(lambda expected=expected: mount.read("untagged/doc.txt") == expected)
+
+
 def test_bringing_back_a_file_that_a_program_has_open_keeps_both(tmp_path: Path) -> None:
     with mounted(tmp_path) as mount:
         guid = mount.put("untagged/doc.txt", "one\n")

@@ -277,6 +277,17 @@ def test_bringing_back_does_not_share_bytes_with_a_program_that_has_the_file_ope
     assert Path(kept_version(store.layout, guid, sha(b"two"))).read_bytes() == b"two"
 
 
+def test_an_earlier_content_of_no_bytes_is_always_to_be_had(store: Store) -> None:
+    guid = add(store, "a.txt", b"")
+    save(store, guid, b"one")
+    place = place_of(store, guid)
+    os.unlink(kept_version(store.layout, guid, sha(b"")))  # a mount sets none aside
+    bring_back(store, guid, sha(b""))
+    assert Path(place).read_bytes() == b""
+    bring_back(store, guid, sha(b"one"))
+    assert Path(place).read_bytes() == b"one"
+
+
 def test_bringing_back_is_refused_while_a_program_writes(store: Store) -> None:
     guid = add(store, "a.txt", b"one")
     save(store, guid, b"two")

@@ -79,6 +79,7 @@ class Acting:
         self.desktop = Desktop(root, self.directories, clock)
         self.following = Following()
         self._saving: saving.Saving[str] = saving.Saving()
+        self.live.on_renamed = self._saving.forget
         self._groups = saving.ActionGroups()
         self._brake = Brake()
         self._makers: OrderedDict[str, tuple[int, int]] = OrderedDict()

@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain, islice
 from queue import SimpleQueue
 
@@ -74,6 +74,8 @@ class Live:
         self._doubts: OrderedDict[int, _Doubt] = OrderedDict()
         self._sent_back: OrderedDict[int, int] = OrderedDict()
         """Thread -> until when it is expected to come again, having been made to look anew."""
+        self.on_renamed: Callable[[str], None] = lambda guid: None
+        """Called with the GUID of each file that was renamed from beneath."""
         self.announcer = Announcer()
         self._news: list[News] = []
         self._ours: set[int] = set()
@@ -196,6 +198,7 @@ class Live:
         for _, _, _, names in changes or ():
             for ordinal, name in names.items():
                 if (ordinal, name) not in self._renamed:
+                    self.on_renamed(view.guid(ordinal))
                     for known in self._directories:
                         known.sticky.left(ordinal, name)
         self._renamed.clear()

@@ -229,7 +229,10 @@ class Saving(Generic[F]):
         _trim(self._backups, VACANT_KEPT)
 
     def forget(self, file: F) -> None:
-        """The file was changed from beneath, restored or purged: it does not come back to a name by itself."""
+        """The file was renamed from beneath, or is no more: it does not come back to a name by itself.
+
+        That it got a tag, or another node holds it now, is no reason: a save goes on meanwhile.
+        """
         self._stays(file)
         self._backups.pop(file, None)
         vacancy = self._keeps.pop(file, None)

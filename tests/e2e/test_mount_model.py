@@ -549,7 +549,7 @@ class AMount(RuleBasedStateMachine):
     def renames_from_beneath(self, number: int, name: bytes, told: bool) -> None:
         file = self.living(number)
         if file is not None and file.name != name:
-            file.name = name
+            self.tables.renamed_from_beneath(file, name)
             self.beneath("rename", file.guid, name.decode(), told=told)
 
     @rule(number=which, told=st.booleans())

@@ -251,6 +251,24 @@ def test_a_forgotten_temporary_that_is_written_anew_is_a_save(mount: Steered, pr
     assert mount.trash() == mount.scratch() == []
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_backup_that_a_command_renamed_meanwhile_is_not_taken_back_by_the_save(
+    mount: Steered, program: Program, told: bool
+) -> None:
+    assert program("mkdir", mount / "tags/work") == 0
+    guid = add(mount, "a", "before", "work")
+    doc, aside = mount / "tags/work/doc.txt", mount / "tags/work/doc.txt.bak"
+    assert program("rename", doc, aside, 0) == 0
+    mount.lyts.quick("rename", guid, "as it was.txt")
+    if told:
+        mount.tick()
+    assert called(program("put", doc, b"new", os.O_CREAT | os.O_EXCL)) == "done"
+    mount.tick()
+    assert mount.ls("tags/work") == ["as it was.txt", "doc.txt"]
+    assert (mount.guid("tags/work/as it was.txt"), mount.read("tags/work/as it was.txt")) == (guid, b"before")
+    assert doc.read_bytes() == b"new"
+
+
 def test_what_a_program_makes_is_not_in_the_trash_because_the_file_of_that_name_was_removed_meanwhile(
     mount: Steered, program: Program
 ) -> None:

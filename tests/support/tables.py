@@ -300,6 +300,11 @@ class Tables:
 
     # -- removing
 
+    def renamed_from_beneath(self, file: File, name: bytes) -> None:
+        """By a command, or on another device."""
+        file.name = name
+        self.saving.forget(file.number)
+
     def unlink(self, where: Place, name: bytes, file: File, who: int) -> None:
         if file.scrap is not None:
             outcome = self.saving.unlink(where.path, name, file.number, who, self.now_ns)

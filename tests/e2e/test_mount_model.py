@@ -641,7 +641,7 @@ class AMount(RuleBasedStateMachine):
             return
         where, name, file = found
         self.goes_by(3)  # more than two seconds of quiet: an action of its own
-        before = vars(file).copy() | {"tags": set(file.tags)}
+        before = self.facts()
         match what:
             case "rm":
                 self.removes(program, where, name, file)
@@ -657,20 +657,27 @@ class AMount(RuleBasedStateMachine):
                 self.does(
                     lambda: self.tables.overwrite(file, data), program, "put", self.at(where, name), data, os.O_TRUNC
                 )
-        after = vars(file).copy() | {"tags": set(file.tags)}
-        facts = ("name", "tags", "trashed", "data")
-        if file.gone or all(before[fact] == after[fact] for fact in facts):
+        after = self.facts()
+        changed = [
+            one for one in after if before.get(one, after[one]) != after[one]
+        ]  # one that stood there goes to the trash
+        if file not in changed:
             return
         for command, then in (("undo", before), ("redo", after))[: 1 + redo]:
-            if file.data != then["data"]:
-                file.versions.append(file.data)
-            if file.name != then["name"]:
-                self.tables.renamed_from_beneath(file, then["name"])
-            for fact in facts:
-                setattr(file, fact, set(then[fact]) if fact == "tags" else then[fact])
+            for one in changed:
+                name, tags, trashed, data = then[one]
+                if one.data != data:
+                    one.versions.append(one.data)
+                if one.name != name:
+                    self.tables.renamed_from_beneath(one, name)
+                one.tags, one.trashed, one.data = set(tags), trashed, data
             self.beneath(command)
         if not file.trashed:  # in ids/ are living files
             assert self.mount.read(f"ids/{file.guid}") == file.data
+
+    def facts(self) -> dict[File, tuple[bytes, frozenset[str], bool, bytes]]:
+        """What undo and redo answer."""
+        return {file: (file.name, frozenset(file.tags), file.trashed, file.data) for file in self.tables.living()}
 
     # -- rules: time, and ends
 

@@ -49,7 +49,7 @@ class Renaming(Writing):
             fail(errno.ENOENT if known.directory.kind is not Kind.ROOT else errno.EPERM)
         tgid, now = self._process(pid), self._now()
         if isinstance(found, Newborn):
-            outcome = self._saving.unlink(known.directory.path, name, found.guid, tgid, now)
+            outcome = self._saving.unlink(known.directory.path, name, found.guid, tgid, now, in_scratch=True)
             if isinstance(outcome, saving.DropBackup):
                 self._keep_as_version(outcome.original, found.path)
             self.nursery.remove(found)

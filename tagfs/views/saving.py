@@ -310,14 +310,25 @@ class Saving(Generic[F]):
         return Move()
 
     def unlink(
-        self, directory: Hashable, name: bytes, file: F, tgid: int, now_ns: int, was: object = None
+        self,
+        directory: Hashable,
+        name: bytes,
+        file: F,
+        tgid: int,
+        now_ns: int,
+        was: object = None,
+        *,
+        in_scratch: bool = False,
     ) -> OnUnlink[F]:
-        """A program removes a file of the store. `was`: as for `rename`."""
+        """A program removes a file. `was`, `in_scratch`: as for `rename`."""
         backup = self._backups.get(file)
         if backup is not None and backup.tgid == tgid and now_ns - backup.at_ns <= YOUNG_NS:
             self._is_gone(file)
             return DropBackup(file, backup.original)
         self._backups.pop(file, None)
+        if in_scratch:
+            self._is_gone(file)
+            return TakeAway()
         vacancy = self._vacancy_of(file, tgid, now_ns)
         if vacancy is not None and self._left[file][0] == directory:
             vacancy.removed = True  # doc to doc~, then doc~ removed, then doc made

@@ -307,7 +307,7 @@ class Tables:
 
     def unlink(self, where: Place, name: bytes, file: File, who: int) -> None:
         if file.scrap is not None:
-            outcome = self.saving.unlink(where.path, name, file.number, who, self.now_ns)
+            outcome = self.saving.unlink(where.path, name, file.number, who, self.now_ns, in_scratch=True)
             if isinstance(outcome, DropBackup):
                 self.files[outcome.original].versions.append(file.data)
             file.gone = True

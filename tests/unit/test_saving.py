@@ -382,6 +382,15 @@ def test_temporary_name_used_again_at_once_is_another_save_and_not_the_file_it_b
     assert set(doc.versions) == {b"1", b"2"}
 
 
+def test_what_is_removed_from_scratch_and_made_again_is_new() -> None:
+    """A lock file comes and goes many times a second; nobody need look for who it was."""
+    saving: Saving[str] = Saving()
+    saving.made("lock", 0)
+    assert saving.unlink(D, b".~lock.doc#", "lock", ME, 1, in_scratch=True) == TakeAway()
+    assert not saving.may_come_back(D, b".~lock.doc#")
+    assert saving.create(D, b".~lock.doc#", ME, 2) == NewFile()
+
+
 def test_file_renamed_back_is_itself_again() -> None:
     saving: Saving[str] = Saving()
     saving.made("a", 0)

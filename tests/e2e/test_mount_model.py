@@ -417,6 +417,8 @@ class AMount(RuleBasedStateMachine):
             self.tables.link(file, to, name)
 
         done = self.does(expected, program, "link", self.at(where, spelled), self.at(to, name))
+        if done is not No:
+            self.promises.taken(to.path, shown_form(name), file.guid)
         if done is not No and file.data:
             found_now = self.under_now(to, name)
             assert found_now is None or found_now is file

@@ -31,6 +31,7 @@ from sync.agenda import Agenda
 from sync.hands import Hands
 from sync.looking import Looked, Looking
 from sync.machine import Here, Members, Proof, Prove, Wanted, decide
+from sync.mending import make_marker_again, mend_copies
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
 from sync.nodeset import label, set_id
 from sync.placing import wanted_of
@@ -81,11 +82,13 @@ class Daemon:
         *,
         min_copies: int | None = None,
         tell: Callable[[str], None] = lambda problem: None,
+        when_settled: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
         device: the id of this node's own device.
         min_copies: None for what the store's settings say, read anew as they change.
         tell: told after each round what went wrong, "" for nothing.
+        when_settled: called whenever this node's own ledgers have turned out to be whole; may state facts.
         """
         self._store = store
         self._syncthing = syncthing
@@ -113,7 +116,9 @@ class Daemon:
         self._settled = self._data_flows = False
         self._began_ms = wall_ns() // 1_000_000
         self._refused = False
+        self._calm_since_ms: int | None = None
         self._tell = tell
+        self._when_settled = when_settled
         self._problem = ""
 
     # -- the loop
@@ -166,6 +171,7 @@ class Daemon:
         self._reconciled_ms = -RECONCILE_MS
         self._pushed.clear()
         self._settled = self._data_flows = self._refused = False
+        self._calm_since_ms = None
         self._began_ms = self._wall_ns() // 1_000_000
         self._told = -1
 
@@ -199,6 +205,7 @@ class Daemon:
         self._hear()
         if now_ms - self._reconciled_ms >= RECONCILE_MS:
             self._reconciled_ms = now_ms
+            mend_copies(self._syncthing, self._copies_here())
             self._agenda.add(self._to_reconcile())
         self._deal_with(self._agenda.take(now_ms, AT_ONCE), now_ms)
         self._push_ledgers()
@@ -210,6 +217,8 @@ class Daemon:
     def _take_in(self, events: Iterable[Event]) -> None:
         for event in events:
             if not event.about("folder").startswith("lsd-"):
+                if event.type == "RemoteIndexUpdated":
+                    self._calm_since_ms = None  # more of the ledgers is coming
                 continue
             names = [event.about("item")] if event.type == "ItemFinished" else []
             if event.type == "LocalIndexUpdated" and isinstance(event.data, dict):
@@ -224,44 +233,89 @@ class Daemon:
 
     def _settle(self, now_ms: int) -> bool:
         """Whether this node's own ledgers may go out by now; see `starting`."""
-        step = next_step(self._standing(now_ms))
+        mended = mend_copies(self._syncthing, self._copies_here()) | self._mend_own()
+        step = "wait" if mended else next_step(self._standing(now_ms))
         if step == "go":
+            self._when_settled()
             self._settled = True
-            self._share()
+            try:
+                self._share()
+            except BaseException:
+                self._settled = False  # or the own ledger would stay receive-only
+                raise
         elif step == "revert":
             log.warning("others have seen more of this node's ledger than it has; what differs here is taken back")
             self._syncthing.revert(self._own_ledger_id())
         elif step == "refuse" and not self._refused:
             self._refused = True
             log.error("this store is an older copy of itself; nothing goes out from it. See: lyts doctor")
+        if mended or step == "revert":
+            self._calm_since_ms = None
         return self._settled
 
     def _own_ledger_id(self) -> str:
         return ledger_folder_id(self._me.library, self._me.guid)
 
-    def _standing(self, now_ms: int) -> Standing:
-        devices = {found.device: guid for guid, found in self._trusted.items()}
-        connections = self._syncthing.connections().connections
-        here = [guid for device, guid in devices.items() if device in connections and connections[device].connected]
+    def _copies_here(self) -> dict[str, str]:
+        """Folder id -> path of the ledgers of others that Syncthing has, also of those whom facts do not know (yet)."""
+        ours, own = ledger_folder_id(self._me.library, ""), self._own_ledger_id()
+        return {one.id: one.path for one in self._syncthing.folders() if one.id.startswith(ours) and one.id != own}
+
+    def _mend_own(self) -> bool:
+        """Have Syncthing look at this node's own ledger where that is gone: still receive-only, so nothing goes out."""
         try:
-            own = self._syncthing.folder_status(self._own_ledger_id())
-            theirs = [self._syncthing.folder_status(ledger_folder_id(self._me.library, guid)) for guid in here]
+            path = self._syncthing.folder(self._own_ledger_id()).path
+            return make_marker_again(self._syncthing, self._own_ledger_id(), path)
+        except (FolderNotKnown, FolderPaused, FolderStopped):
+            return False
+
+    def _stay(self, standing: Mapping[str, FolderConfig]) -> set[str]:
+        """The devices that shared this node's ledger and are not known to be gone, until that ledger is whole."""
+        own = standing.get(self._own_ledger_id())
+        if self._settled or own is None:
+            return set()
+        gone = {device for node in self._nodes.values() if node.gone for device in node.said}
+        return set(own.device_ids()) - gone - {self._device}
+
+    def _standing(self, now_ms: int) -> Standing:
+        standing = {one.id: one for one in self._syncthing.folders()}
+        devices = {found.device for found in self._trusted.values()} | self._stay(standing)
+        connections = self._syncthing.connections().connections
+        here = {one for one in devices if one in connections and connections[one].connected}
+        own_id = self._own_ledger_id()
+        changed_here = is_in = False
+        try:
+            own = self._syncthing.folder_status(own_id)
+            changed_here = own.receive_only_total_items > 0
+            theirs = [folder_id for folder_id in self._copies_here() if not self._is_away(folder_id, here)]
+            is_in = own.settled() and all(self._syncthing.folder_status(one).settled() for one in theirs)
         except FolderNotKnown:
-            return Standing(now_ms - self._began_ms, len(devices), len(here), False, False, self._is_behind())
+            pass
+        if not is_in or not here:
+            self._calm_since_ms = None
+        elif self._calm_since_ms is None:
+            self._calm_since_ms = now_ms
         return Standing(
             waited_ms=now_ms - self._began_ms,
             others=len(devices),
             connected=len(here),
-            arrived=all(one.settled() for one in (own, *theirs)),
-            changed_here=own.receive_only_total_items > 0,
+            calm_ms=now_ms - self._calm_since_ms if self._calm_since_ms is not None else 0,
+            changed_here=changed_here,
             behind=self._is_behind(),
         )
+
+    def _is_away(self, folder_id: str, here: set[str]) -> bool:
+        """Whether a ledger is that of a node of which it is known that it is not connected."""
+        guid = folder_id.removeprefix(ledger_folder_id(self._me.library, ""))
+        node = self._nodes.get(guid)
+        return node is not None and bool(node.said) and not here.intersection(node.said)
 
     def _is_behind(self) -> bool:
         others = seen_by_others(self._store.layout.ledgers, self._me.ledger_folder)
         with self._store.view(fresh=False) as view:
             newest = newest_read(known_segments(view.tx, view.db)).get(self._me.guid[:8], "")
-        return who_saw_more(others, self._me.guid, newest) is not None
+        # Each store begins with a fact of its own: one that knows none has lost its ledger and its index.
+        return not newest or who_saw_more(others, self._me.guid, newest) is not None
 
     # -- nodes and sets
 
@@ -300,6 +354,7 @@ class Daemon:
             settled=self._settled,
             data_flows=self._data_flows,
             can_dial_us=self._can_dial_us(standing),
+            stay=self._stay(standing),
         )
         paths = {one.id: one.path for one in wanted.folders}
         self._ledger_paths = {guid: paths[ledger_folder_id(self._me.library, guid)] for guid in self._trusted}

@@ -17,6 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from sync.daemon import Daemon
 from sync.life import Held
@@ -28,6 +29,7 @@ from sync.syncthing.home import Wishes, read_config
 from sync.syncthing.managed import Managed
 from tagfs.errors import LytsError
 from tagfs.layout import Layout
+from tagfs.seen import BehindOwnLedger
 from tagfs.store import Store
 
 log = logging.getLogger(__name__)
@@ -128,8 +130,12 @@ class Service:
                     self._tell(str(exc))
                     if self._session.wait(LOOK_S):
                         return
-            introduce(store, syncthing, device)
-            daemon = Daemon(store, syncthing, device, tell=self._tell)
+            # Before the others have let this device in it has to be called so that it can ask.
+            with suppress(BehindOwnLedger):  # said once the daemon has got back what this store lost
+                introduce(store, syncthing, device)
+            daemon = Daemon(
+                store, syncthing, device, tell=self._tell, when_settled=lambda: introduce(store, syncthing, device)
+            )
             try:
                 daemon.run(self._session)
             finally:

@@ -62,6 +62,7 @@ def shares(
     settled: bool,
     data_flows: bool,
     can_dial_us: Collection[str] = (),
+    stay: Collection[str] = (),
 ) -> Shares:
     """What Syncthing is to have now. A node that is alone shares nothing.
 
@@ -72,12 +73,13 @@ def shares(
             that are no longer are forgotten.
         can_dial_us: the nodes that are known to have read where this one is; of two that can dial each
             other only one does (`folders.dialled_addresses`), and of all others this one must.
+        stay: devices that are left where they are, whatever facts say of them (`starting`).
     """
     devices = [
         device(found.device, found.node.alias, found.node.addresses, own_id=me.device if guid in can_dial_us else "")
         for guid, found in trusted.items()
     ]
-    everyone = [me.device, *(found.device for found in trusted.values())]
+    everyone = [me.device, *(found.device for found in trusted.values()), *sorted(stay)]
     by_node = {me.guid: me.device, **{guid: found.device for guid, found in trusted.items()}}
     own_id = ledger_folder_id(me.library, me.guid)
     own_path = os.path.join(layout.ledgers, me.ledger_folder)
@@ -93,6 +95,8 @@ def shares(
     for one in sets:
         members = [by_node[node] for node in sorted(one.nodes) if node in by_node]
         if me.guid in one.nodes and (len(members) > 1 or one.set_id in standing):
+            if one.set_id in standing:
+                members += sorted(standing[one.set_id].device_ids() & set(stay))
             path = os.path.join(layout.sets, one.label)
             folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=not data_flows))
     gone = sorted(set(known_devices) - set(everyone))

@@ -54,8 +54,8 @@ def lost(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-OWNER = [rolled_back, deleted, emptied]
-READER = [rolled_back, deleted, emptied, stale_with_a_later_time, lost]
+OWNER = [rolled_back, deleted, emptied, stale_with_a_later_time, lost]
+READER = OWNER
 
 
 def accident(tmp_path: Path, whose: str, do: Callable[[Path], None], *, index_too: bool) -> None:

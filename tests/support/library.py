@@ -302,10 +302,14 @@ def _serve(root: str) -> None:
     """A daemon, until SIGTERM."""
     import logging
     import threading
+    from contextlib import suppress
+    from functools import partial
 
     from sync.daemon import Daemon
+    from sync.myself import introduce
     from sync.syncthing.attached import connect
     from tagfs.layout import Layout
+    from tagfs.seen import BehindOwnLedger
 
     logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
     for noisy in ("httpx", "httpcore"):
@@ -315,7 +319,11 @@ def _serve(root: str) -> None:
     while not stop.is_set():
         try:
             with Store(root) as store, connect(Layout(root)) as syncthing:
-                daemon = Daemon(store, syncthing, syncthing.status().my_id)
+                device = syncthing.status().my_id
+                introduced = partial(introduce, store, syncthing, device)
+                with suppress(BehindOwnLedger):
+                    introduced()
+                daemon = Daemon(store, syncthing, device, when_settled=introduced)
                 daemon.run(stop)
                 daemon.close()
         except Exception as exc:  # noqa: BLE001 - Syncthing may be down when it starts

@@ -86,6 +86,15 @@ def test_a_set_whose_other_node_was_forgotten_keeps_its_folder_and_loses_the_dev
     assert after.forget == [DEVICE[B]]
 
 
+def test_who_stays_is_in_every_folder_as_before_and_is_not_forgotten() -> None:
+    before = wanted(trusted(B, C), AB)
+    devices = [DEVICE[B], DEVICE[C]]
+    after = wanted({}, AB, standing=by_id(before), known_devices=devices, stay=devices, settled=False)
+    assert after.forget == []
+    assert by_id(after)[ledger_folder_id(LIBRARY, A)].device_ids() == set(DEVICE.values())
+    assert by_id(after)[AB.set_id].device_ids() == {DEVICE[A], DEVICE[B]}
+
+
 def test_of_two_that_can_dial_each_other_one_does_and_one_that_cannot_be_dialled_dials() -> None:
     reached = ("tcp://192.0.2.7:22000",)
     low, high = sorted([DEVICE[A], DEVICE[B]])

@@ -24,7 +24,7 @@ from tagfs.guid import Guid
 from tagfs.home import OPEN, Folder, folders_for
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, unpack_segment
-from tagfs.index.catchup import catch_up, new_segment_number, put_segment
+from tagfs.index.catchup import catch_up, new_segment_number, note_unvouched, put_segment
 from tagfs.index.env import Index, is_full
 from tagfs.index.positions import known_segments, newest_read
 from tagfs.index.read import View
@@ -90,6 +90,9 @@ def attempt(
         if behind is not None and change.has_stated():
             raise behind
         vouched = _by_folder(change, caught.to_vouch) if behind is None else {}
+        if caught.lost:
+            # An older copy of itself says nothing; once it has got back the rest, this node says them.
+            note_unvouched(applier, caught.lost if behind is not None else ())
         for folder in sorted({*vouched, *change.said}, key=sorted):
             if folder:
                 name = set_folder(place.own_folder, change.label_of(folder))

@@ -10,7 +10,7 @@ parse is set aside, named by `lyts doctor`, and stops nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -22,7 +22,7 @@ from tagfs.glossary import Thing, subject_of, thing_facts
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
 from tagfs.index.positions import look, owner_of, segment_key
-from tagfs.index.schema import FOLDER_KEY, OPEN_SEGMENT_KEY, POST_KEY, U32, U64
+from tagfs.index.schema import FOLDER_KEY, OPEN_SEGMENT_KEY, POST_KEY, U32, U64, UNVOUCHED_KEY
 from tagfs.ledger import is_own, prefix_crc, whole_lines
 from tagfs.merge import FileState, deciding_facts
 from tagfs.stamp import MAX_DRAG_MS, when_of
@@ -34,12 +34,17 @@ EXCERPT_BYTES = 200
 
 
 class CaughtUp(NamedTuple):
-    """What a catching-up did. `to_vouch` are lines (stamp, line) for this node's own ledger."""
+    """What a catching-up did. `to_vouch` are lines (stamp, line) for this node's own ledger.
+
+    `lost` are the numbers of the segments from which they were; who cannot write them now notes those
+    (`note_unvouched`), and they are looked through again once more of the own ledger was read.
+    """
 
     lines: int
     set_aside: int
     rolled_back: list[str]
     to_vouch: list[tuple[str, bytes]]
+    lost: list[int]
 
 
 def put_segment(applier: Applier, name: str, read: SegmentRead) -> None:
@@ -138,15 +143,32 @@ def catch_up(
     for folder, remembered in looked.folders.items():
         applier.tx.put(FOLDER_KEY + segment_key(folder), remembered, db=applier.db["meta"])
     to_vouch: list[tuple[str, bytes]] = []
+    owed = _unvouched(applier)
     if rolled_back:
         # Other nodes may hold more of the segment we were writing: what comes now gets a new name.
         _begin_new_segments(applier)
+    if rolled_back or (owed and any(is_own(file.name.partition("/")[0], own_folder) for file in changed)):
+        lost_mentions = sorted({*owed, *lost_mentions})
         applier.flush()
         to_vouch, let_go = _lines_to_vouch(applier, ledgers, lost_mentions, node_guid())
         if to_vouch or not let_go:
             for name in rolled_back:
                 applier.put_thing(REPORT, name, ["rolled back", wall_ms, len(to_vouch)])
-    return applier, CaughtUp(lines, set_aside, rolled_back, to_vouch)
+    return applier, CaughtUp(lines, set_aside, rolled_back, to_vouch, lost_mentions)
+
+
+def _unvouched(applier: Applier) -> list[int]:
+    raw = applier.tx.get(UNVOUCHED_KEY, db=applier.db["meta"]) or b""
+    return [number for (number,) in U32.iter_unpack(raw)]
+
+
+def note_unvouched(applier: Applier, lost: Iterable[int]) -> None:
+    """Note segments whose lost lines this node still owes its own ledger; none: it has said all of them."""
+    raw = b"".join(U32.pack(number) for number in sorted(set(lost)))
+    if raw:
+        applier.tx.put(UNVOUCHED_KEY, raw, db=applier.db["meta"])
+    else:
+        applier.tx.delete(UNVOUCHED_KEY, db=applier.db["meta"])
 
 
 def _begin_new_segments(applier: Applier) -> None:

@@ -90,6 +90,8 @@ def open_segment_key(folder: str) -> bytes:
 
 FOLDER_KEY = b"folder:"  # in meta, before a ledger folder: its mtime u64, name of its newest segment
 
+UNVOUCHED_KEY = b"unvouched"  # in meta: u32 numbers of segments that lost lines which are still to be vouched for
+
 CHANGES_KEPT = 1000
 LONGEST_KEY = 440  # LMDB takes 511 bytes; the rest is room for a digest
 

@@ -15,6 +15,7 @@ import pytest
 from tagfs.errors import BadRequest
 from tagfs.fact import Fact, encode_fact, parse_fact
 from tagfs.ledger import SEAL_BYTES
+from tagfs.seen import BehindOwnLedger
 from tagfs.stamp import MAX_DRAG_MS, make_stamp, ms_of, node_of
 from tagfs.store import Store
 from tests.support.facts import NODES, content, made
@@ -469,6 +470,37 @@ def test_own_lines_lost_after_others_had_read_them_make_no_older_copy(
         say(store, guid, notes="it goes on")
         say(store, guid, notes="and on")
         assert_rebuild_changes_nothing(store)
+
+
+def test_what_an_older_copy_said_is_said_again_once_it_has_got_back_what_others_have_of_it(
+    store: Store, machine: Machine
+) -> None:
+    (guid,) = add_files(store, "song.flac")
+    (first,) = own_segments(store)
+    machine.reboot()
+    say(store, guid, notes="said by the copy, and by nobody else")
+    (_, second) = own_segments(store)
+    machine.advance(60_000)
+    newest = make_stamp(machine.now_ms << 16, store.node[:8])
+    seen = {"node": NODES[1], "format": 1, "here": "2026-01-01T00:00:00Z", "read": {store.node[:8]: newest}}
+    write_raw(store, "tablet", "seen.json", json.dumps(seen).encode())
+    # What only this copy said is taken back before the rest arrives: nothing may be stated in between.
+    os.unlink(second)
+    before = faces(store)
+    with pytest.raises(BehindOwnLedger):
+        say(store, guid, notes="not now")
+    late = {"at": newest, "by": store.node, "file": guid, "tag": ["late"]}
+    with open(first, "ab") as file:
+        file.write(json.dumps(late).encode() + b"\n")
+    machine.advance(60_000)
+    after = faces(store)
+    assert "late" in str(after)
+    assert "late" not in str(before)
+    assert any(b"said by the copy" in line for line in all_lines(store))
+    assert_rebuild_changes_nothing(store)
+    count = len(all_lines(store))
+    say(store, guid, notes="it goes on")
+    assert len(all_lines(store)) == count + 1  # and said only once
 
 
 # -- actions

@@ -28,9 +28,10 @@ from pyroaring import BitMap
 
 from sync import proofs
 from sync.agenda import Agenda
+from sync.flow import Flow
 from sync.hands import Hands
 from sync.looking import Looked, Looking
-from sync.machine import Here, Members, Proof, Prove, Wanted, decide
+from sync.machine import Here, Members, Proof, Prove, Put, Wanted, decide
 from sync.mending import make_marker_again, mend_copies
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
 from sync.nodeset import label, set_id
@@ -113,7 +114,8 @@ class Daemon:
         self._pushed: dict[str, tuple[int, int]] = {}
         self._reconciled_ms = -RECONCILE_MS
         self._events: queue.SimpleQueue[list[Event] | None] = queue.SimpleQueue()
-        self._settled = self._data_flows = False
+        self._settled = False
+        self._flow = Flow()
         self._began_ms = wall_ns() // 1_000_000
         self._refused = False
         self._calm_since_ms: int | None = None
@@ -170,7 +172,8 @@ class Daemon:
         """Syncthing was started: events are missing, and its folders came up quiet (`syncthing.home`)."""
         self._reconciled_ms = -RECONCILE_MS
         self._pushed.clear()
-        self._settled = self._data_flows = self._refused = False
+        self._settled = self._refused = False
+        self._flow = Flow()
         self._calm_since_ms = None
         self._began_ms = self._wall_ns() // 1_000_000
         self._told = -1
@@ -207,10 +210,14 @@ class Daemon:
             self._reconciled_ms = now_ms
             mend_copies(self._syncthing, self._copies_here())
             self._agenda.add(self._to_reconcile())
-        self._deal_with(self._agenda.take(now_ms, AT_ONCE), now_ms)
+        due = self._agenda.take(now_ms, AT_ONCE)
+        try:
+            self._deal_with(due, now_ms)
+        except BaseException:
+            self._agenda.add(due)
+            raise
         self._push_ledgers()
-        if not self._data_flows:
-            self._data_flows = True  # everything was looked through once: what is to be linked is linked
+        if self._flow.step(now_ms, all_looked_at=not len(self._agenda), is_idle=self._is_idle):
             self._share()
         return len(self._agenda) > 0
 
@@ -344,6 +351,8 @@ class Daemon:
         ours = ledger_folder_id(self._me.library, "")
         nodes_devices = devices_of_nodes(self._nodes.values(), standing.values(), ours)
         devices = [one.device_id for one in self._syncthing.devices() if one.device_id in nodes_devices]
+        to_make = {set_id for members, set_id in self._set_ids().items() if self._me.guid in members} - set(standing)
+        self._flow.met(to_make, self._wall_ns() // 1_000_000)
         wanted = shares(
             self._me,
             self._trusted,
@@ -352,7 +361,8 @@ class Daemon:
             standing,
             devices,
             settled=self._settled,
-            data_flows=self._data_flows,
+            data_flows=self._flow.stage != "linking",
+            held_back={one.set_id for one in self._sets if self._flow.is_held_back(one.set_id)},
             can_dial_us=self._can_dial_us(standing),
             stay=self._stay(standing),
         )
@@ -363,6 +373,12 @@ class Daemon:
         labels = {one.nodes: one.label for one in self._sets if self._store.node in one.nodes}
         self._shelves.labels.clear()
         self._shelves.labels.update(labels)
+
+    def _is_idle(self, set_id: str) -> bool:
+        try:
+            return self._syncthing.folder_status(set_id).state in ("idle", "error")
+        except FolderNotKnown:
+            return True
 
     def _can_dial_us(self, standing: Mapping[str, FolderConfig]) -> set[str]:
         """The nodes that have read at which fixed addresses this one is, by what they say of how far they read."""
@@ -525,6 +541,9 @@ class Daemon:
             if actions:
                 log.debug("%s: %s", guid, actions)
             done = hands.carry_out(state, data, looked, actions)
+            for action in actions:
+                if isinstance(action, Put):
+                    self._flow.put_into(set_id(action.members))
             for members, name in done.scans:
                 scans.setdefault(members, set()).add(name)
                 self._odd.add(guid)

@@ -17,13 +17,14 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from sync.machine import Copy, Here, Members
 from sync.shelves import Shelves, data_name
 from sync.stock import Known, Stock
 from sync.syncthing.client import Syncthing
-from sync.syncthing.errors import FolderNotKnown, FolderPaused
+from sync.syncthing.errors import FolderNotKnown, FolderPaused, FolderStopped
 from sync.syncthing.records import FileStatus
 from tagfs.bytes import hash_file
 from tagfs.fact import time_text
@@ -175,7 +176,8 @@ class Looking:
             return Copy(sha256, by_me=True, was=ground or _only_content(state))  # nobody else has this folder
         status = self._status(members, name)
         if status is None or status.local.deleted or not status.is_here():
-            self._syncthing.scan(self._set_ids[members], [name])
+            with suppress(FolderNotKnown, FolderPaused, FolderStopped):  # it looks at all of it when it goes on
+                self._syncthing.scan(self._set_ids[members], [name])
             return Copy("", busy=True)
         by_me = status.local.modified_by == self._device7
         was = None

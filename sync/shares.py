@@ -63,6 +63,7 @@ def shares(
     data_flows: bool,
     can_dial_us: Collection[str] = (),
     stay: Collection[str] = (),
+    held_back: Collection[str] = (),
 ) -> Shares:
     """What Syncthing is to have now. A node that is alone shares nothing.
 
@@ -74,6 +75,7 @@ def shares(
         can_dial_us: the nodes that are known to have read where this one is; of two that can dial each
             other only one does (`folders.dialled_addresses`), and of all others this one must.
         stay: devices that are left where they are, whatever facts say of them (`starting`).
+        held_back: the sets whose data does not flow even so (`flow`).
     """
     devices = [
         device(found.device, found.node.alias, found.node.addresses, own_id=me.device if guid in can_dial_us else "")
@@ -98,7 +100,8 @@ def shares(
             if one.set_id in standing:
                 members += sorted(standing[one.set_id].device_ids() & set(stay))
             path = os.path.join(layout.sets, one.label)
-            folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=not data_flows))
+            paused = not data_flows or one.set_id in held_back
+            folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=paused))
     gone = sorted(set(known_devices) - set(everyone))
     return Shares(devices, folders, gone)
 

@@ -117,3 +117,54 @@ def test_a_store_restored_from_a_backup_gets_back_what_the_others_have_of_it(tmp
         both_know(library, guid, {"one", "two"})
         laptop.lyts("tag", "three", guid)
         both_know(library, guid, {"one", "two", "three"})
+
+
+@pytest.mark.parametrize("do", READER, ids=lambda do: do.__name__)
+def test_a_reader_whose_copy_had_an_accident_and_whose_owner_says_nothing_new(
+    tmp_path: Path, do: Callable[[Path], None]
+) -> None:
+    """Nothing comes that would replace the copy, and no index knows what was in it."""
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("song.txt", b"la la\n", "one")
+        both_know(library, guid, {"one"})
+        laptop.lyts("tag", "two", guid)
+        both_know(library, guid, {"one", "two"})
+        whole = {path.name: path.read_bytes() for path in segments(laptop.root / "ledgers" / "laptop")}
+        tablet.stop()
+        do(tablet.root / "ledgers" / "laptop")
+        shutil.rmtree(tablet.root / "index")
+        tablet.start()
+        library.wait_connected()
+        both_know(library, guid, {"one", "two"})
+        for node in library:
+            found = {path.name: path.read_bytes() for path in segments(node.root / "ledgers" / "laptop")}
+            assert found == whole
+
+
+def test_a_reader_killed_again_and_again_while_it_fetches_a_ledger_has_all_of_it_in_the_end(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        first = laptop.add("song.txt", b"la la\n", "one")
+        both_know(library, first, {"one"})
+        tablet.stop()
+        files = library.base / "many"
+        files.mkdir()
+        for number in range(3000):
+            (files / f"{number}.txt").write_bytes(b"%d\n" % number)
+        laptop.lyts("add", "-t", "many", str(files))
+        whole = {path.name: path.read_bytes() for path in segments(laptop.root / "ledgers" / "laptop")}
+        for pause_s in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
+            tablet.start()
+            time.sleep(pause_s)
+            tablet.kill_syncthing()
+            tablet.kill_daemon()
+        tablet.start()
+        library.wait_connected()
+        until(lambda: len(tablet.ids()) == 3001, "the tablet knows all of them")
+        tablet.lyts("tag", "afterwards", first)
+        both_know(library, first, {"one", "afterwards"})
+        for node in library:
+            found = {path.name: path.read_bytes() for path in segments(node.root / "ledgers" / "laptop")}
+            assert found == whole
+            node.lyts("fsck")

@@ -31,7 +31,7 @@ from sync.agenda import Agenda
 from sync.flow import Flow
 from sync.hands import Hands
 from sync.looking import Looked, Looking
-from sync.machine import Here, Members, Proof, Prove, Put, Wanted, decide
+from sync.machine import Action, Here, Members, Proof, Prove, Put, Wanted, decide
 from sync.mending import make_marker_again, mend_copies
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
 from sync.nodeset import label, set_id
@@ -538,6 +538,10 @@ class Daemon:
             self._note_waiting(guid, wanted, looked)
             if not self._is_waited_for(guid):
                 actions = [action for action in actions if not isinstance(action, Prove)]
+            waits_for_a_fact = False
+            if self._store.node in wanted.holds:  # who does not hold it by its own facts has read why it went
+                at_once = [one for one in actions if not self._waits_for_a_fact(looking, looked, data, one)]
+                waits_for_a_fact, actions = len(at_once) < len(actions), at_once
             if actions:
                 log.debug("%s: %s", guid, actions)
             done = hands.carry_out(state, data, looked, actions)
@@ -551,7 +555,7 @@ class Daemon:
                 self._proofs[guid] = set(done.proofs)
                 done.again.add(guid)
             self._agenda.add(done.again)
-            if looked.again or guid in self._waits:
+            if looked.again or waits_for_a_fact or guid in self._waits:
                 self._agenda.again(guid, now_ms)
             elif not actions:
                 self._agenda.settled(guid)
@@ -561,6 +565,14 @@ class Daemon:
         self._say_proofs()
         for guid in {*waits_before} ^ {*self._waits}:
             self._agenda.add([guid])
+
+    @staticmethod
+    def _waits_for_a_fact(looking: Looking, looked: Looked, data: str, action: Action) -> bool:
+        """Whether a deletion may have come before its fact: put back at once, the file would come back everywhere."""
+        if not isinstance(action, Put) or action.source.members is not None or action.replaces is not None:
+            return False
+        kept = looked.kept.get(action.source.sha256)
+        return kept is not None and looking.may_be_explained(action.members, data, kept)
 
     def _copies(self) -> int:
         """How many proofs are asked for before bytes leave; those of all holders while the settings are damaged."""

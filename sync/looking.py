@@ -32,6 +32,8 @@ from tagfs.merge import FileState
 
 QUIET_NS = 2 * 10**9
 SILENT_MS = 3_600_000
+FACT_NS = 10 * 10**9
+"""How long the fact behind a deletion may take longer than the deletion: 7 to 13 s on a full link."""
 
 
 class Looked(NamedTuple):
@@ -184,6 +186,20 @@ class Looking:
         if only_raised_by(version_then, self._version(status), self._device7):
             was = ground if ground is not None else _only_content(state) if not version_then else None
         return Copy(sha256, by_me=by_me, was=was, silent=silent)
+
+    def may_be_explained(self, members: Members, data: str, kept: str) -> bool:
+        """Whether another device deleted a file in a set's folder so lately that the fact behind it may be on its way.
+
+        Args:
+            kept: where the bytes went when it was deleted.
+        """
+        status = self._status(members, data_name(data))
+        if status is None or not status.whole.deleted or status.whole.modified_by == self._device7:
+            return False
+        try:
+            return self._wall_ns() - os.stat(kept).st_ctime_ns < FACT_NS
+        except FileNotFoundError:
+            return False
 
     def _status(self, members: Members, name: str) -> FileStatus | None:
         if members not in self._set_ids:

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from sync.syncthing.folders import ledger_folder_id
 from tests.support.library import Library
 from tests.support.syncthing import until
 
@@ -122,3 +123,26 @@ def test_killed_in_the_middle_of_moves(tmp_path: Path) -> None:
         tablet.start_daemon()
         for guid in files:
             library.until_placed(guid, "tablet")
+
+
+def test_a_delete_that_overtakes_its_fact_brings_no_stray_back(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet", "server"]) as library:
+        laptop, _, server = library
+        data = os.urandom(100_000)
+        guid = laptop.add("film.bin", data)
+        laptop.wish(guid, tablet=True, server=True)
+        library.until_placed(guid, "laptop", "tablet", "server", data=data)
+        (whole,) = server.placed(guid)
+        # The server does not hear for a while what the laptop says.
+        ledger = ledger_folder_id(laptop.shared, laptop.guid)
+        server.client.change_folder(ledger, paused=True)
+        laptop.wish(guid, server=False)
+        until(lambda: not any(whole in node.placed(guid) for node in library), "unlinked by some, deleted on all")
+        back = set()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            back |= {node.name for node in library if whole in node.placed(guid)}
+            time.sleep(0.02)
+        server.client.change_folder(ledger, paused=False)
+        library.until_placed(guid, "laptop", "tablet", data=data)
+        assert back == set()

@@ -27,10 +27,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bench.library import TERMS, YEARS, File, chunks
-from sync.nodeset import set_id
 from tagfs.change import Change
 from tagfs.create import create_store
 from tagfs.fact import Content, Made, time_text
+from tagfs.nodeset import set_id
 from tagfs.slug import data_path
 from tagfs.store import Machine, Store, this_machine
 from tagfs.tag import split_tag

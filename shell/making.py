@@ -33,8 +33,8 @@ def make_store(app: App, alias: str | None, library: str | None = None) -> str:
 
     Returns the name of this device. Raises what `create_store` does.
     """
-    from sync.nodeset import folder_name, set_id
     from tagfs.create import create_store
+    from tagfs.nodeset import folder_name, set_id
     from tagfs.store import this_machine
 
     name = check_alias(alias if alias is not None else default_alias())

@@ -34,7 +34,6 @@ from sync.looking import Looked, Looking
 from sync.machine import Action, Here, Members, Proof, Prove, Put, Wanted, decide
 from sync.mending import make_marker_again, mend_copies
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
-from sync.nodeset import label, set_id
 from sync.placing import wanted_of
 from sync.shares import Myself, devices_of_nodes, shares
 from sync.sharing import share
@@ -55,6 +54,7 @@ from tagfs.index.positions import known_segments, newest_read
 from tagfs.index.read import View
 from tagfs.layout import make_folder
 from tagfs.ledger import segments_in
+from tagfs.nodeset import label, set_id
 from tagfs.place import NodeSet, node_sets
 from tagfs.placement import MOST_COPIES, read_settings
 from tagfs.seen import FILE_NAME as SEEN_FILE

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from sync.nodes import NodeInfo, Trusted
-from sync.nodeset import folder_name
 from sync.syncthing.config import DeviceConfig, FolderConfig
 from sync.syncthing.folders import data_folder, device, ledger_folder_id, others_ledger, own_ledger
 from tagfs.layout import Layout
+from tagfs.nodeset import folder_name
 from tagfs.place import NodeSet
 
 

@@ -70,7 +70,7 @@ def attempt(
     try:
         applier = Applier(index, tx, place.node)
         others = seen_by_others(place.ledgers, place.own_folder)
-        newest_before = newest_read(known_segments(tx, index.db, place.own_folder)) if others else {}
+        newest_before = newest_read(known_segments(tx, index.db)) if others else {}
         applier, caught = catch_up(
             applier,
             place.ledgers,
@@ -85,7 +85,7 @@ def attempt(
         clock = Clock(place.node[:8], _newest_given(applier, appender, place.wall_ms))
         clock.observe(applier.newest_when, place.wall_ms)
         clock_before = make_stamp(clock.last, place.node[:8])
-        change = Change(applier, clock, place.wall_ms, place.node, action, undoes)
+        change = Change(applier, clock, place.wall_ms, place.node, action, undoes, place.ledgers)
         result = state_facts(change)
         if behind is not None and change.has_stated():
             raise behind
@@ -93,6 +93,8 @@ def attempt(
         if caught.lost:
             # An older copy of itself says nothing; once it has got back the rest, this node says them.
             note_unvouched(applier, caught.lost if behind is not None else ())
+        for folder in vouched:
+            change.name_set(folder)
         for folder in sorted({*vouched, *change.said}, key=sorted):
             if folder:
                 name = set_folder(place.own_folder, change.label_of(folder))

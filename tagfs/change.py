@@ -8,25 +8,36 @@ ledger together when the function given to `act` returns, or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tagfs.errors import BadRequest, StoreError
+from tagfs.carrying import to_enter
+from tagfs.errors import BadRequest
 from tagfs.fact import MAX_LINE_BYTES, Fact, encode_fact, what_is_wrong_with_statements
 from tagfs.glossary import NODE_THING, SET_THING, TAG_THING, Thing
 from tagfs.guid import Guid
-from tagfs.home import OPEN, Folder, folders_for
+from tagfs.home import OPEN, Folder, folders_for, home_of
 from tagfs.index.apply import Applier
 from tagfs.index.read import View
 from tagfs.merge import FileState
-from tagfs.place import node_sets
+from tagfs.nodeset import label, set_id
+from tagfs.place import ledger_labels, node_sets
 from tagfs.stamp import Clock, when_of
+from tagfs.standing import Standing
 
 
 class Change:
     """Statements of one action. See the module."""
 
     def __init__(
-        self, applier: Applier, clock: Clock, wall_ms: int, node: Guid, action: str | None, undoes: str | None
+        self,
+        applier: Applier,
+        clock: Clock,
+        wall_ms: int,
+        node: Guid,
+        action: str | None,
+        undoes: str | None,
+        ledgers: str,
     ) -> None:
         self.view: View = applier.view
         self.wall_ms = wall_ms
@@ -37,7 +48,11 @@ class Change:
         """Nobody asked for this: its facts belong to no action, since `undo` answers what a person did."""
         self.said: dict[Folder, list[tuple[Fact, bytes]]] = {}
         """What was stated, with its line, by the folder it is to stand in."""
-        self._sets_stated: list[Thing] = []
+        self._sets: dict[Folder, str] | None = None
+        self._ledgers = ledgers
+        self._standing: Standing | None = None
+        self._noted: dict[Folder, int] = {}
+        self._said_about: dict[str, list[tuple[Folder, Fact]]] = {}
         self._applier = applier
         self._clock = clock
 
@@ -54,14 +69,43 @@ class Change:
         return self._applier.thing(kind, text)
 
     def about_file(self, guid: str, **statements: Any) -> Fact:
-        """State something about a file: keywords are the fields of `Fact`."""
+        """State something about a file: keywords are the fields of `Fact`.
+
+        A change of `knows` takes along into the ledgers that the file enters what they lack, in front of it.
+        """
         entry = self._applier.entry(guid)
         newest = entry.newest()
         said = statements.get("knows") or {}
         folders = [OPEN]
         if entry.state.knows or said:
-            folders = folders_for(entry.state, said, self.node, self.nodes())
+            nodes = self.nodes()
+            folders = folders_for(entry.state, said, self.node, nodes)
+            if said and newest:
+                home = home_of(entry.state, nodes)
+                for folder in folders:
+                    if folder != home:
+                        standing = self.standing(guid)
+                        self.carry(folder, to_enter(folder, standing, self.node_guids(standing)))
         return self._state(when_of(newest) if newest else 0, folders, file=guid, **statements)
+
+    def standing(self, guid: str) -> dict[Folder, list[Fact]]:
+        """What stands about a file in which ledgers, with what this change stated so far."""
+        if self._standing is None:
+            self._standing = Standing(self.view, self._ledgers)
+        found = self._standing.of(guid)
+        for folder, said in self.said.items():
+            for fact, _ in said[self._noted.get(folder, 0) :]:
+                if fact.file is not None:
+                    self._said_about.setdefault(fact.file, []).append((folder, fact))
+            self._noted[folder] = len(said)
+        for folder, fact in self._said_about.get(guid, ()):
+            found.setdefault(folder, []).append(fact)
+        return found
+
+    def node_guids(self, standing: Mapping[Folder, Iterable[Fact]]) -> dict[str, str]:
+        """The GUID of each node of the library, and of each that made one of these facts, by its first 8 digits."""
+        made = {fact.by for facts in standing.values() for fact in facts}
+        return {guid[:8]: guid for guid in (*made, *self.nodes())}
 
     def nodes(self) -> list[str]:
         """All nodes of the library."""
@@ -69,7 +113,12 @@ class Change:
 
     def carry(self, folder: Folder, facts: list[Fact]) -> None:
         """Write facts that are known already, whoever made them, into this node's ledger in a folder."""
+        if not facts:
+            return
+        self.name_set(folder)
         for fact in facts:
+            if fact.file is not None:
+                self._applier.entry(fact.file)  # which is noted as mentioned there
             self.said.setdefault(folder, []).append((fact, encode_fact(fact)))
 
     def has_stated(self) -> bool:
@@ -77,16 +126,30 @@ class Change:
         return bool(self.said)
 
     def label_of(self, folder: Folder) -> str:
-        """The label of the set whose nodes share a folder.
+        """The label of the set whose nodes share a folder; `name_set` has named it."""
+        return self._named()[folder]
 
-        Raises:
-            StoreError: nobody has named that set yet, as far as this node has read.
-        """
-        stated = [thing.value("set") for thing in self._sets_stated]
-        for label, nodes in (*((one.label, one.nodes) for one in node_sets(self.view)), *stated):
-            if frozenset(nodes) == folder:
-                return str(label)
-        raise StoreError("what this device has read of the others is not complete yet; try again in a moment")
+    def name_set(self, folder: Folder) -> None:
+        """State, where nobody has, what a set is called, and that it has ledgers of its own."""
+        if folder == OPEN or folder in self._named():
+            return
+        thing = self._applier.thing(SET_THING, set_id(folder))
+        named = thing.value("set")
+        if named is None:
+            taken = [one.label for one in node_sets(self.view)] + list(self._named().values())
+            aliases = self.view.node_names()
+            wanted = label({guid: aliases.get(guid, guid[:8]) for guid in folder}, taken)
+        else:
+            wanted = named[0]
+        self._named()[folder] = wanted
+        after = when_of(thing.newest) if thing.newest else 0
+        nodes = sorted(folder)
+        self._state(after, [OPEN], asked=False, set=set_id(folder), label=wanted, nodes=nodes, ledgers=True)
+
+    def _named(self) -> dict[Folder, str]:
+        if self._sets is None:
+            self._sets = ledger_labels(node_sets(self.view))
+        return self._sets
 
     def about_tag(self, tag: str, **statements: Any) -> Fact:
         """State something about a tag."""
@@ -97,19 +160,21 @@ class Change:
         """State something about a node, saved query or set: `subject` is the field of `Fact`, `kind` its thing."""
         thing = self._applier.thing(kind, text)
         newest = thing.newest
-        if kind == SET_THING:
-            self._sets_stated.append(thing)
-        return self._state(when_of(newest) if newest else 0, [OPEN], **{subject: text}, **statements)
+        fields: dict[str, Any] = {subject: text, **statements}
+        return self._state(when_of(newest) if newest else 0, [OPEN], **fields)
 
     def new_set(self, set_id: str, label: str, nodes: list[str]) -> Fact:
         """State that a nodeset has its folder under this label."""
         return self.about("set", SET_THING, set_id, label=label, nodes=nodes)
 
-    def _state(self, after: int, folders: list[Folder], **fields: Any) -> Fact:
+    def _state(self, after: int, folders: list[Folder], *, asked: bool = True, **fields: Any) -> Fact:
+        for folder in folders:
+            self.name_set(folder)
         at = self._clock.tick(self.wall_ms, after)
-        if self.action is None and not self.unasked:
+        if self.action is None and asked and not self.unasked:
             self.action = at
-        fact = Fact(at=at, by=self.node, action=self.action, undoes=self.undoes, **fields)
+        action, undoes = (self.action, self.undoes) if asked else (None, None)
+        fact = Fact(at=at, by=self.node, action=action, undoes=undoes, **fields)
         line = encode_fact(fact)
         why = what_is_wrong_with_statements(fact) or ("it is too long" if len(line) > MAX_LINE_BYTES else "")
         if why:

@@ -24,6 +24,7 @@ from tagfs.fact import parse_fact
 from tagfs.index.catchup import segments_mentioning
 from tagfs.index.positions import known_segments, newest_read
 from tagfs.index.read import View
+from tagfs.ledger import is_own
 from tagfs.seen import seen_by_others
 from tagfs.store import Store
 
@@ -39,15 +40,16 @@ def drop_lines(store: Store, guids: Collection[str]) -> int:
             return 0
         ordinals = BitMap([o for o in map(view.ordinal, guids) if o is not None])
         names = segments_mentioning(view.tx, view.db, ordinals)
-    own = store.info.ledger_folder + "/"
     ended = frozenset(guids)
     dropped = 0
     with store.locked():
         for name in names:
-            if name.startswith(own):
-                dropped += _rewrite(os.path.join(store.layout.ledgers, name), store.layout.scratch, ended)
-        if dropped:
-            sync_paths([os.path.join(store.layout.ledgers, store.info.ledger_folder)])
+            folder = name.partition("/")[0]
+            if is_own(folder, store.info.ledger_folder):
+                went = _rewrite(os.path.join(store.layout.ledgers, name), store.layout.scratch, ended)
+                if went:
+                    sync_paths([os.path.join(store.layout.ledgers, folder)])
+                dropped += went
     if dropped:
         store.act(lambda change: None)  # catches up with the segments as they are now
     return dropped

@@ -32,7 +32,7 @@ def create_store(
     Args:
         alias: what people call this device.
         folder_name: the alias as a folder name, for its ledgers and its set.
-        set_id: the id of a nodeset from the GUIDs of its nodes (`sync.nodeset.set_id`).
+        set_id: the id of a nodeset from the GUIDs of its nodes (`tagfs.nodeset.set_id`).
         machine_id: tells a store that was moved or copied to another machine.
         library: the library that this node joins; None begins one.
     Raises:

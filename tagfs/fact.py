@@ -8,7 +8,7 @@ something about that:
     {"at":…,"by":…,"tag":"jazz","implies":["music"]}
     {"at":…,"by":…,"node":GUID,"alias":"laptop"}
     {"at":…,"by":…,"saved":"evening","query":"music+-loud"}
-    {"at":…,"by":…,"set":"lsd-…","label":"laptop","nodes":[GUID]}
+    {"at":…,"by":…,"set":"lsd-…","label":"laptop","nodes":[GUID],"ledgers":true}
     {"at":…,"by":…,"rule":GUID,"query":"video+size=1GB..","holds":{NODE:true}}
 
 Several statements about one subject at one stamp may share a line (the birth of a file
@@ -115,6 +115,7 @@ class Fact(msgspec.Struct, omit_defaults=True):
     query: str | None = None
     label: str | None = None
     nodes: list[str] | None = None
+    ledgers: bool | None = None
 
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")

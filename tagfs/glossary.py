@@ -2,8 +2,8 @@
 
 The same join as for files, for anything that has registers (last stamp wins) and pairs
 (observed-remove): a tag implies others and is an alias of another; a node has an alias;
-a saved query has a query; a nodeset has a label and nodes; a rule has a query and the
-nodes that hold what it finds. `compile_tags` turns the
+a saved query has a query; a nodeset has a label and nodes, and perhaps ledgers of its own;
+a rule has a query and the nodes that hold what it finds. `compile_tags` turns the
 tag facts into the two tables that queries and listings use:
 
     canonical   an alias -> the tag it stands for
@@ -77,6 +77,7 @@ class Thing:
             old = self.registers.get("set")
             if old is None or (at, value) < (old[0], old[1]):
                 self.registers["set"] = (at, value)
+            self._register("ledgers", at, fact.ledgers)
         elif fact.rule is not None:
             self._register("query", at, fact.query)
             self._register("holds", at, fact.holds)
@@ -169,7 +170,9 @@ def thing_facts(kind: str, text: str, thing: Thing, node_guid: Mapping[str, str]
 
     for register, (at, value) in thing.registers.items():
         if kind == SET_THING:
-            at_stamp(at).label, at_stamp(at).nodes = value
+            at_stamp(at).label, at_stamp(at).nodes = thing.value("set")  # without them it would be no fact
+            if register == "ledgers":
+                at_stamp(at).ledgers = value
         else:
             setattr(at_stamp(at), register, value)
     for relation, targets in thing.pairs.items():

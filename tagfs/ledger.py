@@ -56,6 +56,11 @@ def set_folder(own_folder: str, label: str) -> str:
     return f"{own_folder}@{label}"
 
 
+def label_in(folder: str) -> str:
+    """The label of the set whose ledger a folder is, "" for an open one."""
+    return folder.partition("@")[2]
+
+
 def is_own(folder: str, own_folder: str) -> bool:
     """Whether a ledger folder is one that this node writes."""
     return folder == own_folder or folder.startswith(own_folder + "@")

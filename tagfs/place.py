@@ -20,21 +20,39 @@ _unpack = msgspec.msgpack.Decoder().decode
 
 
 class NodeSet(NamedTuple):
-    """A nodeset that has a folder: its id, label and members."""
+    """A nodeset that has a folder: its id, label and members, and whether it has ledgers of its own."""
 
     set_id: str
     label: str
     nodes: frozenset[str]
+    ledgers: bool = False
 
 
 def node_sets(view: View) -> list[NodeSet]:
     """All nodesets that facts speak of."""
     out = []
     for set_id, packed in view.things(SET_THING):
-        value = Thing.unpacked(_unpack(packed)).value("set")
+        thing = Thing.unpacked(_unpack(packed))
+        value = thing.value("set")
         if value is not None:
-            out.append(NodeSet(set_id, value[0], frozenset(value[1])))
+            out.append(NodeSet(set_id, value[0], frozenset(value[1]), thing.value("ledgers", False)))
     return out
+
+
+def ledger_labels(sets: Iterable[NodeSet]) -> dict[frozenset[str], str]:
+    """How the ledgers of sets are called that have some: as the set is.
+
+    Two sets that were given the same label at once, on two nodes, must not share a folder: who
+    is in one of them would read what is meant for the other. Then all but one are told apart.
+    """
+    found: dict[frozenset[str], str] = {}
+    taken: set[str] = set()
+    for one in sorted(sets):
+        if one.ledgers:
+            label = one.label if one.label.lower() not in taken else f"{one.label}-{one.set_id[4:12]}"
+            taken.add(label.lower())
+            found[one.nodes] = label
+    return found
 
 
 class Places:

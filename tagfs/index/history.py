@@ -35,10 +35,10 @@ def phrases_of(fact: Fact) -> list[str]:
         out.append("remove" if fact.trash else "put back")
     if fact.purge is not None:
         out.append("delete for good")
-    if fact.holds is not None:
+    if fact.knows:
+        out.append("exclude" if not any(fact.knows.values()) else "include")  # and what it says of holders follows
+    elif fact.holds is not None:
         out.append(_placing(fact.holds, fact.placed_by))
-    if fact.knows is not None:
-        out.append("placement")
     if fact.mode is not None or fact.modified is not None or fact.xattr is not None:
         out.append("attributes")
     return out or ["other"]

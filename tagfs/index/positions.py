@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.schema import FOLDER_KEY, U64
-from tagfs.ledger import SUFFIX, SegmentFile, folders_below, is_own, segments_below, segments_in
+from tagfs.ledger import SUFFIX, SegmentFile, folders_below, is_own, segments_below, segments_in, set_folder
 from tagfs.stamp import is_stamp, make_stamp
 
 SETTLED_MS = 2000
@@ -82,12 +82,12 @@ def differs_in_size(tx: Any, db: dict[str, Any], ledgers: str) -> bool:
 def look(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str, *, thorough: bool, wall_ms: int) -> Looked:
     """What the ledgers have and the index has not. Our own folder is looked for even where it is gone."""
     looked = Looked([], [], {})
-    for folder in sorted({*folders_below(ledgers), own_folder}):
+    for folder in sorted({*folders_below(ledgers), own_folder, *_own_set_folders(tx, db, own_folder)}):
         path = os.path.join(ledgers, folder)
         try:
             mtime_ns = os.stat(path).st_mtime_ns
         except OSError:
-            if folder != own_folder:
+            if not is_own(folder, own_folder):
                 continue
             mtime_ns = 0
         if not thorough and _unchanged(tx, db, ledgers, folder, mtime_ns):
@@ -100,6 +100,19 @@ def look(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str, *, thorough
         if files and mtime_ns // 1_000_000 + SETTLED_MS < wall_ms:
             looked.folders[folder] = U64.pack(mtime_ns) + segment_key(files[-1].name)
     return looked
+
+
+def _own_set_folders(tx: Any, db: dict[str, Any], own_folder: str) -> set[str]:
+    """Our ledger folders for sets that the index knows: looked for even where one is gone."""
+    prefix = segment_key(set_folder(own_folder, ""))
+    cursor = tx.cursor(db["segment"])
+    found = set()
+    more = cursor.set_range(prefix)
+    while more and cursor.key().startswith(prefix):
+        folder = cursor.key().partition(b"/")[0]
+        found.add(folder.decode("utf-8", "surrogateescape"))
+        more = cursor.set_range(folder + b"0")  # the character after "/"
+    return found
 
 
 def is_behind(tx: Any, db: dict[str, Any], ledgers: str, own_folder: str, *, but_for_own: bool = False) -> bool:

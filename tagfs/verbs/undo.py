@@ -114,10 +114,13 @@ def opposite(fact: Fact, state: FileState, past: Past) -> tuple[dict[str, Any], 
             say["trash"] = not fact.trash
         else:
             kept.append("it was put back since" if fact.trash else "it was removed again since")
-    for register in ("holds", "knows"):
-        placed = getattr(fact, register)
-        if placed:
-            _opposite_of_placement(fact, register, placed, state, past, say, kept)
+    if fact.knows:
+        _opposite_of_placement(fact, "knows", fact.knows, state, past, say, kept)
+        if "knows" in say:  # who may know it again may hold it again
+            state = state.copy()
+            state.knows.update({node: (state.newest() + "~", yes) for node, yes in say["knows"].items()})
+    if fact.holds:
+        _opposite_of_placement(fact, "holds", fact.holds, state, past, say, kept)
     # Contents are not answered by statements alone: bytes have to move (`_bring_back`).
     return say, kept
 

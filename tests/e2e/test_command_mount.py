@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from sync.nodeset import set_id
 from tagfs.change import Change
 from tagfs.glossary import NODE_THING
 from tagfs.mount.point import FS_TYPE, mount_points
+from tagfs.nodeset import set_id
 from tagfs.store import Store
 from tests.support.command import PATIENCE_S, START, Lyts
 from tests.support.mounting import eventually, need, need_fuse

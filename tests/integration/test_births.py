@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from sync.nodeset import set_id
 from tagfs.births import Births, Line, Stating
 from tagfs.create import create_store
 from tagfs.errors import DiskFull
@@ -20,6 +19,7 @@ from tagfs.fact import Fact, parse_fact
 from tagfs.guid import Guid, new_guid
 from tagfs.index.blocks import IN_TRASH
 from tagfs.ledger import SEAL_BYTES
+from tagfs.nodeset import set_id
 from tagfs.seen import BehindOwnLedger, Seen, write_seen
 from tagfs.store import Store, this_machine
 from tagfs.verbs.undo import next_to_undo, undo

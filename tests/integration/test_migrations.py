@@ -27,12 +27,12 @@ from migrations import disk, runner
 from migrations.contract import CannotMigrate, Migration, Work
 from migrations.registry import REGISTRY
 from migrations.switch import BARRIER
-from sync.nodeset import folder_name, set_id
 from tagfs.create import create_store
 from tagfs.errors import DiskFull, NewerFormat, NoStore, OlderFormat, ReadOnlyStore, StoreError
 from tagfs.layout import FORMAT, Layout, read_info, read_toml
 from tagfs.ledger import segments_below, whole_lines
 from tagfs.lock import Dirty, hold
+from tagfs.nodeset import folder_name, set_id
 from tagfs.store import Store, this_machine
 
 FIXTURE = Path(__file__).resolve().parents[1] / "data" / "format-0"

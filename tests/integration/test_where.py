@@ -9,12 +9,12 @@ import pytest
 
 from sync import proofs
 from sync.machine import Proof
-from sync.nodeset import set_id
 from sync.placing import digest_of
 from sync.verbs.copies import LONG_MS, examine
 from sync.verbs.waiting import BYTES, FREE, PROOF, Wait
 from sync.verbs.where import Where, slow_moves, where
 from tagfs.glossary import NODE_THING
+from tagfs.nodeset import set_id
 from tagfs.seen import Seen, write_seen
 from tagfs.store import Store
 from tests.support.stores import START_MS, Machine, add_files, make_store, say

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sync.carrying import to_carry
+from tagfs.carrying import to_carry
 from tagfs.fact import Fact
 from tagfs.home import OPEN, Folder
 from tests.support.face_schedules import World, run

@@ -1,4 +1,4 @@
-"""Random schedules for `sync.carrying`: how the facts about one file move between folders of ledgers.
+"""Random schedules for `tagfs.carrying`: how the facts about one file move between folders of ledgers.
 
 Nodes make the file, tag it, leave each other out and take each other in again; ledgers
 arrive when they happen to. Exclusions are made by one node, and never of it: two nodes that
@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sync.carrying import to_carry, to_enter
+from tagfs.carrying import to_carry, to_enter
 from tagfs.fact import Content, Fact, Made, encode_fact
 from tagfs.home import OPEN, Folder, folders_for, home_of, knows
 from tagfs.merge import FileState, join

@@ -166,7 +166,8 @@ def thing_facts(draw: st.DrawFn) -> Fact:
             draw(st.sampled_from(["laptop", "laptop+tablet"])),
             draw(st.lists(_nodes, min_size=1, unique=True)),
         )
-        return Fact(**head, set="lsd-00", label=label, nodes=nodes)
+        ledgers = draw(st.sampled_from([None, True, False]))
+        return Fact(**head, set="lsd-00", label=label, nodes=nodes, ledgers=ledgers)
     fields = draw(st.lists(st.sampled_from(sorted(said)), min_size=1, unique=True))
     return Fact(**head, **{kind: subject}, **{name: draw(said[name]) for name in fields})
 

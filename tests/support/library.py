@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from sync.nodeset import folder_name, set_id
 from sync.syncthing import managed, process
 from sync.syncthing.client import Syncthing
 from sync.syncthing.home import Wishes, device_id_of
@@ -29,6 +28,7 @@ from sync.syncthing.managed import Managed
 from tagfs.create import create_store
 from tagfs.face import Face, face_of
 from tagfs.glossary import NODE_THING
+from tagfs.nodeset import folder_name, set_id
 from tagfs.store import Store, this_machine
 from tests.support.syncthing import Reaper, real_program, until
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import tagfs.store
-from sync.nodeset import folder_name, set_id
 from tagfs.change import Change
 from tagfs.create import create_store
 from tagfs.errors import DiskFull
@@ -26,6 +25,7 @@ from tagfs.index.codec import unpack_state
 from tagfs.index.numbers import Numbers
 from tagfs.index.read import View
 from tagfs.index.schema import U32
+from tagfs.nodeset import folder_name, set_id
 from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.term import ALL_FILES, TermKey

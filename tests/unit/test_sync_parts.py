@@ -16,9 +16,9 @@ from sync import proofs
 from sync.agenda import FIRST_WAIT_MS, LONGEST_WAIT_MS, Agenda
 from sync.life import AlreadyRuns, Held, life
 from sync.machine import Proof
-from sync.nodeset import folder_name, label, set_id
 from sync.shelves import Shelves, guid_in, is_conflict_name
 from tagfs.layout import Layout
+from tagfs.nodeset import folder_name, label, set_id
 from tagfs.store import this_machine
 
 A, B, C = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "abc")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sync.nodes import NodeInfo, Trusted
-from sync.nodeset import set_id
 from sync.shares import Myself, Shares, devices_of_nodes, shares
 from sync.sharing import changed_devices, changed_folders, share
 from sync.syncthing.client import Syncthing
 from sync.syncthing.config import DeviceConfig, FolderConfig
 from sync.syncthing.folders import data_folder, device, ledger_folder_id
 from tagfs.layout import Layout
+from tagfs.nodeset import set_id
 from tagfs.place import NodeSet
 from tests.support.fake_syncthing import FakeSyncthing, a_device_id
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.nodeset import set_id
 from sync.syncthing.address import Key, dialled, read_address
 from sync.syncthing.config import DeviceConfig, FolderConfig, Options, merged
 from sync.syncthing.errors import BadAddress, BadAnswer
@@ -24,6 +23,7 @@ from sync.syncthing.folders import (
     set_ledger_folder_id,
 )
 from sync.syncthing.records import version_number
+from tagfs.nodeset import set_id
 
 # -- folders -------------------------------------------------------------------
 

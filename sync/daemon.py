@@ -28,6 +28,7 @@ from pyroaring import BitMap
 
 from sync import proofs
 from sync.agenda import Agenda
+from sync.faces import Faces
 from sync.flow import Flow
 from sync.hands import Hands
 from sync.looking import Looked, Looking
@@ -35,6 +36,7 @@ from sync.machine import Action, Here, Members, Proof, Prove, Put, Wanted, decid
 from sync.mending import make_marker_again, mend_copies
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
 from sync.placing import wanted_of
+from sync.proofs import Home, divided, home_for
 from sync.shares import Myself, devices_of_nodes, shares
 from sync.sharing import share
 from sync.shelves import Shelves, guid_in
@@ -43,7 +45,7 @@ from sync.stock import Stock
 from sync.syncthing.client import Syncthing
 from sync.syncthing.config import FolderConfig
 from sync.syncthing.errors import FolderNotKnown, FolderPaused, FolderStopped, NotReachable, SyncthingError
-from sync.syncthing.folders import ledger_folder_id
+from sync.syncthing.folders import is_data_id, is_ledger_id, ledger_folder_id
 from sync.syncthing.records import Event
 from tagfs.change import Change
 from tagfs.durable import sync_paths
@@ -110,6 +112,14 @@ class Daemon:
         self._sets: list[NodeSet] = []
         self._shelves = Shelves(store.layout, {})
         self._ledger_paths: dict[str, str] = {}
+        """Path -> GUID of the owner of the ledger folders that others have, open ones and those for sets."""
+        self._homes: dict[str, Home] = {}
+        """Where what is proven of a file may be said, for those that somebody is kept from."""
+        self._own_ledgers: dict[str, str] = {}
+        """Id -> path of the folders of this node's own ledgers: the open one, and those for sets."""
+        self._set_ledgers: dict[str, str] = {}
+        """Id -> GUID of the owner of those that others have for a set."""
+        self._faces = Faces(store)
         self._told = -1
         self._pushed: dict[str, tuple[int, int]] = {}
         self._reconciled_ms = -RECONCILE_MS
@@ -216,6 +226,7 @@ class Daemon:
         except BaseException:
             self._agenda.add(due)
             raise
+        self._faces.carry(now_ms)
         self._push_ledgers()
         if self._flow.step(now_ms, all_looked_at=not len(self._agenda), is_idle=self._is_idle):
             self._share()
@@ -223,7 +234,7 @@ class Daemon:
 
     def _take_in(self, events: Iterable[Event]) -> None:
         for event in events:
-            if not event.about("folder").startswith("lsd-"):
+            if not is_data_id(event.about("folder")):
                 if event.type == "RemoteIndexUpdated":
                     self._calm_since_ms = None  # more of the ledgers is coming
                 continue
@@ -252,7 +263,8 @@ class Daemon:
                 raise
         elif step == "revert":
             log.warning("others have seen more of this node's ledger than it has; what differs here is taken back")
-            self._syncthing.revert(self._own_ledger_id())
+            for folder_id in sorted({self._own_ledger_id(), *self._own_ledgers}):
+                self._syncthing.revert(folder_id)
         elif step == "refuse" and not self._refused:
             self._refused = True
             log.error("this store is an older copy of itself; nothing goes out from it. See: lyts doctor")
@@ -266,7 +278,11 @@ class Daemon:
     def _copies_here(self) -> dict[str, str]:
         """Folder id -> path of the ledgers of others that Syncthing has, also of those whom facts do not know (yet)."""
         ours, own = ledger_folder_id(self._me.library, ""), self._own_ledger_id()
-        return {one.id: one.path for one in self._syncthing.folders() if one.id.startswith(ours) and one.id != own}
+        return {
+            one.id: one.path
+            for one in self._syncthing.folders()
+            if (one.id.startswith(ours) and one.id != own) or one.id in self._set_ledgers
+        }
 
     def _mend_own(self) -> bool:
         """Have Syncthing look at this node's own ledger where that is gone: still receive-only, so nothing goes out."""
@@ -292,10 +308,11 @@ class Daemon:
         own_id = self._own_ledger_id()
         changed_here = is_in = False
         try:
-            own = self._syncthing.folder_status(own_id)
-            changed_here = own.receive_only_total_items > 0
+            own_ids = [own_id, *(one for one in self._own_ledgers if one != own_id)]
+            own = [self._syncthing.folder_status(one) for one in own_ids]
+            changed_here = any(one.receive_only_total_items > 0 for one in own)
             theirs = [folder_id for folder_id in self._copies_here() if not self._is_away(folder_id, here)]
-            is_in = own.settled() and all(self._syncthing.folder_status(one).settled() for one in theirs)
+            is_in = all(one.settled() for one in own) and all(self._syncthing.folder_status(one).settled() for one in theirs)
         except FolderNotKnown:
             pass
         if not is_in or not here:
@@ -345,6 +362,7 @@ class Daemon:
             self._nodes, self._sets = nodes, sets
             self._trusted = trusted_nodes(self._store.node, nodes)
             self._share()
+            self._faces.note_all(nodes, self._there(), self._wall_ns() // 1_000_000)
 
     def _share(self) -> None:
         standing = {one.id: one for one in self._syncthing.folders()}
@@ -367,7 +385,16 @@ class Daemon:
             stay=self._stay(standing),
         )
         paths = {one.id: one.path for one in wanted.folders}
-        self._ledger_paths = {guid: paths[ledger_folder_id(self._me.library, guid)] for guid in self._trusted}
+        ledgers = {folder_id: folder_id[-36:] for folder_id in paths if is_ledger_id(folder_id)}
+        self._own_ledgers = {
+            folder_id: paths[folder_id] for folder_id, guid in ledgers.items() if guid == self._me.guid
+        }
+        self._set_ledgers = {
+            folder_id: guid
+            for folder_id, guid in ledgers.items()
+            if guid != self._me.guid and not folder_id.startswith(ours)
+        }
+        self._ledger_paths = {paths[folder_id]: guid for folder_id, guid in ledgers.items() if guid in self._trusted}
         if share(self._syncthing, wanted, self._device, ours):
             log.info("Syncthing has %d folders and %d other devices", len(wanted.folders), len(wanted.devices))
         labels = {one.nodes: one.label for one in self._sets if self._store.node in one.nodes}
@@ -425,14 +452,18 @@ class Daemon:
     # -- ledgers
 
     def _push_ledgers(self) -> None:
+        for folder_id, path in self._own_ledgers.items():
+            self._push(folder_id, os.path.basename(path))
+
+    def _push(self, folder_id: str, folder: str) -> None:
         """Own ledgers that grew: durable first, then Syncthing looks at just what changed."""
         changed = []
-        for segment in segments_in(self._store.layout.ledgers, self._me.ledger_folder):
+        for segment in segments_in(self._store.layout.ledgers, folder):
             mark = segment.size_bytes, segment.mtime_ns
             if self._pushed.get(segment.name) != mark:
                 changed.append((segment.name, mark))
         for beside in ("seen.json", proofs.FILE_NAME):
-            name = f"{self._me.ledger_folder}/{beside}"
+            name = f"{folder}/{beside}"
             try:
                 found = os.stat(os.path.join(self._store.layout.ledgers, name))
             except FileNotFoundError:
@@ -444,27 +475,30 @@ class Daemon:
         sync_paths(os.path.join(self._store.layout.ledgers, name) for name, _ in changed)
         subs = [os.path.basename(name) for name, _ in changed]
         try:
-            self._syncthing.scan(self._own_ledger_id(), subs)
+            self._syncthing.scan(folder_id, subs)
         except (FolderNotKnown, FolderPaused, FolderStopped) as exc:
             log.info("own ledgers were not looked at: %s", exc)
             return
         self._pushed.update(changed)
 
+    def _there(self) -> set[str]:
+        return {self._store.node, *self._trusted}
+
     # -- proofs
 
     def _hear(self) -> None:
         """What others have proven and wait for."""
-        for guid, folder in self._ledger_paths.items():
+        for folder, guid in self._ledger_paths.items():
             try:
                 found = os.stat(os.path.join(folder, proofs.FILE_NAME))
             except FileNotFoundError:
                 continue
             mark = found.st_ino, found.st_size, found.st_mtime_ns
-            before = self._heard.get(guid)
+            before = self._heard.get(folder)
             if before is not None and before[0] == mark:
                 continue
             said = proofs.read(guid, folder)
-            self._heard[guid] = mark, said
+            self._heard[folder] = mark, said
             self._agenda.add({*said.proofs, *said.waits, *(before[1].waits if before is not None else ())})
 
     def _is_waited_for(self, guid: str) -> bool:
@@ -479,9 +513,16 @@ class Daemon:
     def _say_proofs(self) -> None:
         for guid in [guid for guid in self._proofs if not self._is_waited_for(guid)]:
             del self._proofs[guid]
-        text = proofs.text_of(((guid, one) for guid, found in self._proofs.items() for one in found), self._waits)
-        folder = os.path.join(self._store.layout.ledgers, self._me.ledger_folder)
-        proofs.write(folder, self._store.layout.scratch, text)
+        waiting: dict[str, set[str]] = {}
+        for folder, (_, said) in self._heard.items():
+            for guid in said.waits:
+                waiting.setdefault(guid, set()).add(self._ledger_paths.get(folder, ""))
+        by_folder = divided(self._proofs, self._homes, waiting)
+        for folder_id, path in self._own_ledgers.items():
+            is_open = folder_id == ledger_folder_id(self._me.library, self._me.guid)
+            found = by_folder.get("" if is_open else folder_id[: -len(self._me.guid) - 1], [])
+            text = proofs.text_of(found, self._waits if is_open else {})
+            proofs.write(path, self._store.layout.scratch, text)
 
     # -- files
 
@@ -527,6 +568,11 @@ class Daemon:
         scans: dict[Members, set[str]] = {}
         waits_before = dict(self._waits)
         for guid, state in zip(guids, self._store.states(guids), strict=True):
+            self._faces.note(state, self._nodes, self._there(), now_ms)
+            if state.knows:
+                self._homes[guid] = home_for(state, self._nodes)
+            else:
+                self._homes.pop(guid, None)
             if state.made is None:
                 continue
             if guid in self._odd:

@@ -15,10 +15,18 @@ from typing import NamedTuple
 
 from sync.nodes import NodeInfo, Trusted
 from sync.syncthing.config import DeviceConfig, FolderConfig
-from sync.syncthing.folders import data_folder, device, ledger_folder_id, others_ledger, own_ledger
+from sync.syncthing.folders import (
+    data_folder,
+    device,
+    ledger_folder_id,
+    others_ledger,
+    own_ledger,
+    set_ledger_folder_id,
+)
 from tagfs.layout import Layout
+from tagfs.ledger import set_folder
 from tagfs.nodeset import folder_name
-from tagfs.place import NodeSet
+from tagfs.place import NodeSet, ledger_labels
 
 
 class Myself(NamedTuple):
@@ -94,14 +102,29 @@ def shares(
         path = taken.get(folder_id) or ledger_path(layout, guid, found.node.alias, taken)
         taken[folder_id] = path
         folders.append(others_ledger(folder_id, path, f"lyts: {found.node.alias}", everyone))
+    sets = list(sets)
+    labels = ledger_labels(sets)
     for one in sets:
         members = [by_node[node] for node in sorted(one.nodes) if node in by_node]
-        if me.guid in one.nodes and (len(members) > 1 or one.set_id in standing):
-            if one.set_id in standing:
-                members += sorted(standing[one.set_id].device_ids() & set(stay))
-            path = os.path.join(layout.sets, one.label)
-            paused = not data_flows or one.set_id in held_back
-            folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=paused))
+        if me.guid not in one.nodes or (len(members) < 2 and one.set_id not in standing):
+            continue
+        if one.set_id in standing:
+            members += sorted(standing[one.set_id].device_ids() & set(stay))
+        path = os.path.join(layout.sets, one.label)
+        paused = not data_flows or one.set_id in held_back
+        folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=paused))
+        if not one.ledgers:
+            continue
+        for guid in sorted(one.nodes & by_node.keys()):
+            folder_id = set_ledger_folder_id(one.set_id, guid)
+            wanted = set_folder(taken[ledger_folder_id(me.library, guid)], labels[one.nodes])
+            path = taken.get(folder_id) or wanted
+            if guid == me.guid:
+                name = f"lyts: {me.alias} for {one.label}"
+                folders.append(own_ledger(folder_id, path, name, members, settled=settled))
+            else:
+                name = f"lyts: {trusted[guid].node.alias} for {one.label}"
+                folders.append(others_ledger(folder_id, path, name, members))
     gone = sorted(set(known_devices) - set(everyone))
     return Shares(devices, folders, gone)
 

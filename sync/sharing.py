@@ -10,6 +10,7 @@ import msgspec
 from sync.shares import Shares
 from sync.syncthing.client import Syncthing
 from sync.syncthing.config import DeviceConfig, FolderConfig, merged
+from sync.syncthing.folders import is_data_id
 from tagfs.layout import make_folder
 
 
@@ -65,7 +66,7 @@ def share(syncthing: Syncthing, shares: Shares, own_device: str, ours: str) -> b
     new_folders = changed_folders(folders, shares.folders, own_device)
     for folder in new_folders:
         make_folder(folder.path)
-        if folder.id.startswith("lsd-"):
+        if is_data_id(folder.id):
             make_folder(os.path.join(folder.path, "data"))
     if new_devices:
         syncthing.set_devices(new_devices)

@@ -57,7 +57,7 @@ def ledger_folder_id(library: str, node: str) -> str:
 
 
 def set_ledger_folder_id(set_id: str, node: str) -> str:
-    """The folder of a node's ledger for the members of a set only; `set_id` is that of `sync.nodeset`."""
+    """The folder of a node's ledger for the members of a set only; `set_id` is that of `tagfs.nodeset`."""
     return f"{set_id}-{node}"
 
 

@@ -147,7 +147,7 @@ class Said(NamedTuple):
 def said_by_all(store: Store) -> list[Said]:
     """What each node says that it has proven and waits for, this one among them. Only moves under way are spoken of."""
     ledgers = store.layout.ledgers
-    out = []
+    out: dict[str, Said] = {}
     for entry in sorted(os.scandir(ledgers), key=lambda entry: entry.name):
         if not entry.is_dir(follow_symlinks=False):
             continue
@@ -155,11 +155,17 @@ def said_by_all(store: Store) -> list[Said]:
             at_ns = os.stat(os.path.join(entry.path, proofs.FILE_NAME)).st_mtime_ns
         except FileNotFoundError:
             continue
-        seen = read_seen(os.path.join(entry.path, SEEN_FILE))
-        node = store.node if entry.name == store.info.ledger_folder else seen.node if seen is not None else None
-        if node is not None:
-            out.append(Said(node, at_ns, proofs.read(node, entry.path)))
-    return out
+        folder = entry.name.partition("@")[0]  # the ledgers for a set stand beside the open ones
+        seen = read_seen(os.path.join(ledgers, folder, SEEN_FILE))
+        node = store.node if folder == store.info.ledger_folder else seen.node if seen is not None else None
+        if node is None:
+            continue
+        said = proofs.read(node, entry.path)
+        if node in out:
+            at_ns = max(at_ns, out[node][1])
+            said = proofs.merged(out[node][2], said)
+        out[node] = Said(node, at_ns, said)
+    return list(out.values())
 
 
 def _proven(state: FileState, holds: Members, said: Iterable[Said]) -> tuple[list[Proven], list[str]]:

@@ -11,7 +11,7 @@ from sync.shares import Myself, Shares, devices_of_nodes, shares
 from sync.sharing import changed_devices, changed_folders, share
 from sync.syncthing.client import Syncthing
 from sync.syncthing.config import DeviceConfig, FolderConfig
-from sync.syncthing.folders import data_folder, device, ledger_folder_id
+from sync.syncthing.folders import data_folder, device, is_ledger_id, ledger_folder_id, set_ledger_folder_id
 from tagfs.layout import Layout
 from tagfs.nodeset import set_id
 from tagfs.place import NodeSet
@@ -65,6 +65,28 @@ def test_a_ledger_folder_keeps_the_path_it_was_made_with() -> None:
     renamed = by_id(wanted(trusted(B, alias="old tablet"), standing=first))
     assert {one.id: one.path for one in renamed.values()} == {one.id: one.path for one in first.values()}
     assert renamed[ledger_folder_id(LIBRARY, B)].label == "lyts: old tablet"
+
+
+def test_ledgers_of_a_set_are_shared_by_its_nodes_alone_each_written_by_its_owner() -> None:
+    secret = AB._replace(ledgers=True)
+    found = by_id(wanted(trusted(B, C), ALONE, secret, STRANGE._replace(ledgers=True)))
+    ledgers = {one: folder for one, folder in found.items() if one.startswith("lsd-") and is_ledger_id(one)}
+    own, other = set_ledger_folder_id(AB.set_id, A), set_ledger_folder_id(AB.set_id, B)
+    assert set(ledgers) == {own, other}
+    assert (found[own].type, found[own].path) == ("sendreceive", "/store/ledgers/laptop@laptop+tablet")
+    assert (found[other].type, found[other].path) == ("receiveonly", "/store/ledgers/tablet@laptop+tablet")
+    assert all(one.device_ids() == {DEVICE[A], DEVICE[B]} for one in ledgers.values())
+    assert by_id(wanted(trusted(B, C), secret, settled=False))[own].type == "receiveonly"
+    # Nobody to share them with, and none for a set from whose files nobody is kept.
+    assert not any(one.startswith("lsd-") for one in by_id(wanted(trusted(C), secret)))
+    assert not any(one.startswith("lsd-") and is_ledger_id(one) for one in by_id(wanted(trusted(B, C), AB)))
+
+
+def test_two_sets_that_were_given_one_name_do_not_share_a_folder() -> None:
+    twin = NodeSet(set_id([A, C]), AB.label, frozenset({A, C}), True)
+    found = by_id(wanted(trusted(B, C), AB._replace(ledgers=True), twin))
+    paths = [one.path for one in found.values() if is_ledger_id(one.id)]
+    assert len(paths) == len(set(paths)) == 7
 
 
 def test_a_set_is_shared_by_those_of_its_nodes_that_are_known() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shell.app import App
     from sync.nodes import NodeInfo
+    from sync.verbs.knowing import Shown
     from sync.verbs.placement import Around, Placed, Waiting
     from sync.verbs.waiting import Wait
 
@@ -77,11 +78,15 @@ def chosen(app: App, known: Known, given: Iterable[str]) -> list[str]:
 # -- telling -------------------------------------------------------------------
 
 
-def tell_placed(app: App, known: Known, placed: Placed, *, dry_run: bool) -> int:
-    """Say what was stated, and what has to be there for the bytes to move. Returns the exit code."""
+def tell_placed(app: App, known: Known, placed: Placed, *, dry_run: bool, among_knowers: bool = False) -> int:
+    """Say what was stated, and what has to be there for the bytes to move. Returns the exit code.
+
+    Args:
+        among_knowers: it was about who may know files, and those left are left for that.
+    """
     output = app.output
     output.out.lines(map(output.name, placed_lines(known.names, placed, dry_run=dry_run)))
-    for line in left_lines(placed):
+    for line in left_lines(placed, _LEFT_KNOWN if among_knowers else _LEFT):
         output.say(line)
     if placed.changed:
         if placed.scarce:
@@ -90,6 +95,30 @@ def tell_placed(app: App, known: Known, placed: Placed, *, dry_run: bool) -> int
         for line in wait_lines(known, placed.waits):
             output.say(line)
     return EXIT_DONE if placed.changed or not placed.left or set(placed.left) == {"already"} else EXIT_NOTHING
+
+
+def tell_shown(app: App, known: Known, shown: Shown, *, dry_run: bool, out: bool) -> int:
+    """The same where it was stated who may know files. `out`: nodes were left out."""
+    output = app.output
+    output.out.lines(map(output.name, shown_lines(known.names, shown, dry_run=dry_run, out=out)))
+    code = tell_placed(app, known, shown, dry_run=dry_run, among_knowers=out)
+    me = known.around.me
+    if out and shown.changed and not dry_run:
+        output.say("What they have read of it so far may have been copied; nobody can take that back.")
+        if me in shown.whom:
+            output.say("This device forgets it now, and cannot include itself: any that still knows it can.")
+    return code
+
+
+def shown_lines(names: Mapping[str, str], shown: Shown, *, dry_run: bool, out: bool) -> Iterator[str]:
+    """Who may know how many files no longer, or again. Pure."""
+    for node, files in sorted(shown.whom.items(), key=lambda item: names.get(item[0], item[0])):
+        what = shown.names[0] if shown.changed == files == 1 else count_text(files, "file")
+        if out:
+            verb = "would no longer be told of" if dry_run else "is no longer told of"
+        else:
+            verb = "would be told of" if dry_run else "is told of"
+        yield f"{names.get(node, node[:8])} {verb} {what}{'' if out else ' again'}"
 
 
 def placed_lines(names: Mapping[str, str], placed: Placed, *, dry_run: bool) -> Iterator[str]:
@@ -119,10 +148,13 @@ _LEFT = {
 }
 
 
-def left_lines(placed: Placed) -> Iterator[str]:
+_LEFT_KNOWN = {**_LEFT, "last": ("{files} left as {it}, since nobody else would know {them}: {names}", "is", "are")}
+
+
+def left_lines(placed: Placed, texts: Mapping[str, tuple[str, str, str]] = _LEFT) -> Iterator[str]:
     """What stays as it is, and why. Pure."""
     for why, (count, names) in placed.left.items():
-        text, one, many = _LEFT[why]
+        text, one, many = texts[why]
         shown = ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")
         files = f"{count_text(count, 'file')} {one if count == 1 else many}"
         it, them = ("it is", "it") if count == 1 else ("they are", "them")

@@ -113,7 +113,7 @@ def shares(
         path = os.path.join(layout.sets, one.label)
         paused = not data_flows or one.set_id in held_back
         folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=paused))
-        if not one.ledgers:
+        if one.nodes not in labels:
             continue
         for guid in sorted(one.nodes & by_node.keys()):
             folder_id = set_ledger_folder_id(one.set_id, guid)

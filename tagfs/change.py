@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tagfs.carrying import to_enter
-from tagfs.errors import BadRequest
+from tagfs.errors import BadRequest, StoreError
 from tagfs.fact import MAX_LINE_BYTES, Fact, encode_fact, what_is_wrong_with_statements
 from tagfs.glossary import NODE_THING, SET_THING, TAG_THING, Thing
 from tagfs.guid import Guid
@@ -130,7 +130,11 @@ class Change:
         return self._named()[folder]
 
     def name_set(self, folder: Folder) -> None:
-        """State, where nobody has, what a set is called, and that it has ledgers of its own."""
+        """State, where nobody has, what a set is called, and that it has ledgers of its own.
+
+        Raises:
+            StoreError: it was stated to be another set than its id says.
+        """
         if folder == OPEN or folder in self._named():
             return
         thing = self._applier.thing(SET_THING, set_id(folder))
@@ -139,6 +143,8 @@ class Change:
             taken = [one.label for one in node_sets(self.view)] + list(self._named().values())
             aliases = self.view.node_names()
             wanted = label({guid: aliases.get(guid, guid[:8]) for guid in folder}, taken)
+        elif frozenset(named[1]) != folder:
+            raise StoreError(f"what is known of the devices that share {named[0]!r} contradicts itself")
         else:
             wanted = named[0]
         self._named()[folder] = wanted

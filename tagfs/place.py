@@ -15,6 +15,7 @@ import msgspec
 from tagfs.glossary import SET_THING, Thing
 from tagfs.index.read import View
 from tagfs.layout import Layout
+from tagfs.nodeset import set_id
 
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -31,11 +32,11 @@ class NodeSet(NamedTuple):
 def node_sets(view: View) -> list[NodeSet]:
     """All nodesets that facts speak of."""
     out = []
-    for set_id, packed in view.things(SET_THING):
+    for stated_id, packed in view.things(SET_THING):
         thing = Thing.unpacked(_unpack(packed))
         value = thing.value("set")
         if value is not None:
-            out.append(NodeSet(set_id, value[0], frozenset(value[1]), thing.value("ledgers", False)))
+            out.append(NodeSet(stated_id, value[0], frozenset(value[1]), thing.value("ledgers", False)))
     return out
 
 
@@ -44,11 +45,12 @@ def ledger_labels(sets: Iterable[NodeSet]) -> dict[frozenset[str], str]:
 
     Two sets that were given the same label at once, on two nodes, must not share a folder: who
     is in one of them would read what is meant for the other. Then all but one are told apart.
+    A set whose id does not follow from its nodes was made up, and has none, for the same reason.
     """
     found: dict[frozenset[str], str] = {}
     taken: set[str] = set()
     for one in sorted(sets):
-        if one.ledgers:
+        if one.ledgers and set_id(one.nodes) == one.set_id:
             label = one.label if one.label.lower() not in taken else f"{one.label}-{one.set_id[4:12]}"
             taken.add(label.lower())
             found[one.nodes] = label

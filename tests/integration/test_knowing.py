@@ -13,7 +13,7 @@ from sync.faces import Faces
 from sync.verbs.knowing import Shown, leaving_out, show, taking_in
 from sync.verbs.placement import LAST, Around
 from tagfs.create import create_store
-from tagfs.errors import QueryError
+from tagfs.errors import QueryError, StoreError
 from tagfs.face import Face, face_of
 from tagfs.glossary import NODE_THING
 from tagfs.ledger import label_in
@@ -269,3 +269,15 @@ def test_a_ledger_of_a_set_that_went_is_written_again_and_only_there(stores: lis
     assert holding(server, SECRET) == []
     assert_rebuild_changes_nothing(laptop)
     assert face(laptop, guid).tags == face(tablet, guid).tags == (SECRET,)
+
+
+def test_a_set_that_is_not_what_its_id_says_gets_nothing_written(stores: list[Store]) -> None:
+    laptop, server, tablet = stores
+    (guid,) = add_files(laptop, "letter.txt")
+    forged, everyone = set_id([laptop.node, tablet.node]), sorted(store.node for store in stores)
+    server.act(lambda change: change.about("set", "L", forged, label="laptop+tablet", nodes=everyone, ledgers=True))
+    exchange(*stores)
+    with pytest.raises(StoreError, match="contradicts itself"):
+        exclude(laptop, stores, guid, server)
+    assert face(laptop, guid).unknown_to == frozenset()
+    assert not os.path.exists(os.path.join(laptop.layout.ledgers, "laptop@laptop+tablet"))

@@ -79,7 +79,9 @@ def test_ledgers_of_a_set_are_shared_by_its_nodes_alone_each_written_by_its_owne
     assert by_id(wanted(trusted(B, C), secret, settled=False))[own].type == "receiveonly"
     # Nobody to share them with, and none for a set from whose files nobody is kept.
     assert not any(one.startswith("lsd-") for one in by_id(wanted(trusted(C), secret)))
-    assert not any(one.startswith("lsd-") and is_ledger_id(one) for one in by_id(wanted(trusted(B, C), AB)))
+    forged = NodeSet(AB.set_id, AB.label, frozenset({A, B, C}), True)
+    for unshared in (AB, forged):
+        assert not any(one.startswith("lsd-") and is_ledger_id(one) for one in by_id(wanted(trusted(B, C), unshared)))
 
 
 def test_two_sets_that_were_given_one_name_do_not_share_a_folder() -> None:

@@ -106,7 +106,7 @@ def tell_shown(app: App, known: Known, shown: Shown, *, dry_run: bool, out: bool
     if out and shown.changed and not dry_run:
         output.say("What they have read of it so far may have been copied; nobody can take that back.")
         if me in shown.whom:
-            output.say("This device forgets it now, and cannot include itself: any that still knows it can.")
+            output.say("This device forgets it now. To bring it back: lyts undo here, or lyts include on another.")
     return code
 
 

@@ -52,7 +52,7 @@ TABLE: dict[str, Entry] = {
     "where": Entry(_DEVICES, "Shows where the bytes of a file are."),
     "reduce": Entry(_DEVICES, "Lets devices keep the bytes of files no longer."),
     "restore": Entry(_DEVICES, "Has devices keep the bytes of files, beside those that do."),
-    "exclude": Entry(_DEVICES, "Keeps files from devices: they are listed there no longer, and nothing more is told."),
+    "exclude": Entry(_DEVICES, "Keeps files from devices, and tells them nothing more."),
     "include": Entry(_DEVICES, "Lets devices know files again that lyts exclude kept from them."),
     "node": Entry(_DEVICES, "Lists your devices, invites new ones, renames and forgets them."),
     "sync": Entry(_DEVICES, "Starts, ends and shows what moves files between your devices."),

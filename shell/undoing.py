@@ -72,14 +72,11 @@ def full_action_text(view: View, action: Action) -> str:
 
 def action_text(view: View, action: Action) -> str:
     """An action in a line of words; the file by its name where there is only one."""
-    from tagfs.verbs.history import describe
+    from tagfs.verbs.history import describe, told
 
-    name = None
-    if action.example is not None:
-        ordinal = view.ordinal(action.example)
-        name = view.name(ordinal) if ordinal is not None else None
+    did, name = told(view, action)
     files = action.files
-    text = describe(action.did, files, name)
+    text = describe(did, files, name)
     return text.replace(f"({files} files)", f"({count_text(files, 'file')})") if files > 999 else text
 
 

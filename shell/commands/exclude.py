@@ -25,7 +25,7 @@ lyts include --nodes server letter.odt           take it back; lyts undo does, t
 def command(
     ctx: click.Context, nodes: tuple[str, ...], targets: tuple[str, ...], query: str | None, dry_run: bool
 ) -> int:
-    """Keeps files from devices: they are listed there no longer, and nothing more is told.
+    """Keeps files from devices, and tells them nothing more.
 
     An excluded device forgets the file once it hears of it, and gives up its bytes once a
     device that keeps the file has proven to have them. Whatever any device that knows of this

@@ -61,7 +61,7 @@ def command(
 def _entries(view: View, most: int | None) -> tuple[list[tuple[int, dict[str, Any]]], bool]:
     """((milliseconds, object of `--json`) of each action, whether there are more)."""
     from shell.undoing import full_action_text
-    from tagfs.verbs.history import actions
+    from tagfs.verbs.history import actions, told
 
     out = []
     walk = actions(view)
@@ -71,7 +71,7 @@ def _entries(view: View, most: int | None) -> tuple[list[tuple[int, dict[str, An
             "at": utc_text(action.at_ms * 1_000_000),
             "node": action.node,
             "what": full_action_text(view, action),
-            "did": action.did,
+            "did": told(view, action)[0],
             "files": action.files,
             "undoes": action.undoes,
             "undone": action.undone,

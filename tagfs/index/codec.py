@@ -156,6 +156,11 @@ def pack_merge(state: FileState, name: str, numbers: Numbers) -> bytes | None:
     return _pack(parts)
 
 
+def tells_who_may_know(merge: bytes | None) -> bool:
+    """Whether somebody is or was kept from a file, by its merge record."""
+    return merge is not None and 7 in _unpack(merge)
+
+
 def unpack_state(
     row: Row, name: str, attr: Attr, tags: Sequence[str], from_folder: str | None, merge: bytes | None, numbers: Numbers
 ) -> FileState:

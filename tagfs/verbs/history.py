@@ -15,11 +15,12 @@ from pyroaring import BitMap
 
 from tagfs.errors import NothingMatched, PeerDataError
 from tagfs.fact import Fact, parse_fact
-from tagfs.index.blocks import unpack_segment
+from tagfs.index.blocks import LISTED, PLAIN, unpack_segment
 from tagfs.index.catchup import segments_mentioning
+from tagfs.index.codec import tells_who_may_know
 from tagfs.index.history import phrases_of
 from tagfs.index.read import View
-from tagfs.index.schema import ACTION_KEY
+from tagfs.index.schema import ACTION_KEY, U32
 from tagfs.ledger import whole_lines
 from tagfs.stamp import is_stamp, make_stamp, ms_of, when_of
 from tagfs.store import Store
@@ -165,6 +166,31 @@ def file_log(store: Store, guid: str) -> list[Event]:
         return out[::-1]
 
     return store.read(look)
+
+
+def told(view: View, action: Action) -> tuple[dict[str, int], str | None]:
+    """What an action did, in words, and the name of one file that it was about.
+
+    Of a file that this node may not know, only of what kind it was: no name, no tag. Of an
+    action on several files it is the first that counts.
+    """
+    ordinal = view.ordinal(action.example) if action.example is not None else None
+    if ordinal is None:
+        return action.did, None
+    if _is_kept_from_us(view, ordinal):
+        kinds: dict[str, int] = {}
+        for phrase, times in action.did.items():
+            kind = phrase.partition(" ")[0]
+            kinds[kind] = kinds.get(kind, 0) + times
+        return kinds, None
+    return action.did, view.name(ordinal)
+
+
+def _is_kept_from_us(view: View, ordinal: int) -> bool:
+    row = view.row(ordinal)
+    if row is None or row.flags & (LISTED | PLAIN):
+        return False
+    return tells_who_may_know(view.tx.get(U32.pack(ordinal), db=view.db["merge"]))
 
 
 def describe(did: dict[str, int], files: int, example: str | None = None) -> str:

@@ -21,7 +21,7 @@ from tagfs.nodeset import folder_name, set_id
 from tagfs.place import node_sets
 from tagfs.placement import rule_clock
 from tagfs.store import Store
-from tagfs.verbs.history import actions
+from tagfs.verbs.history import actions, told
 from tagfs.verbs.select import matching
 from tagfs.verbs.undo import next_to_undo, undo
 from tests.support.stores import (
@@ -146,6 +146,9 @@ def test_who_is_left_out_finds_it_no_longer_and_reads_nothing_said_afterwards(st
         assert [tag for tag, number in view.plain_tags() if view.count(number)] == []
         assert not view.named("letter.txt")
         assert not view.names_beginning("let")
+        told_there = [told(view, action) for action in actions(view)]
+    assert ({"exclude": 1}, None) in told_there
+    assert ({"add": 1}, None) in told_there
     # In again, by another than left it out: all of it, also for an index that is made anew.
     include(tablet, stores, guid, server)
     settle(stores)

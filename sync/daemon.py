@@ -70,6 +70,8 @@ WATCHED = ("ItemFinished", "LocalIndexUpdated", "RemoteIndexUpdated", "FolderCom
 AT_ONCE = 500
 LOOK_S = 0.25
 RECONCILE_MS = 300_000
+GUID_DIGITS = 36
+"""The id of a ledger's folder ends with the GUID of the node that writes it."""
 EVENTS_WAIT_S = 30.0
 
 
@@ -312,7 +314,9 @@ class Daemon:
             own = [self._syncthing.folder_status(one) for one in own_ids]
             changed_here = any(one.receive_only_total_items > 0 for one in own)
             theirs = [folder_id for folder_id in self._copies_here() if not self._is_away(folder_id, here)]
-            is_in = all(one.settled() for one in own) and all(self._syncthing.folder_status(one).settled() for one in theirs)
+            is_in = all(one.settled() for one in own) and all(
+                self._syncthing.folder_status(one).settled() for one in theirs
+            )
         except FolderNotKnown:
             pass
         if not is_in or not here:
@@ -330,7 +334,7 @@ class Daemon:
 
     def _is_away(self, folder_id: str, here: set[str]) -> bool:
         """Whether a ledger is that of a node of which it is known that it is not connected."""
-        guid = folder_id.removeprefix(ledger_folder_id(self._me.library, ""))
+        guid = folder_id[-GUID_DIGITS:]
         node = self._nodes.get(guid)
         return node is not None and bool(node.said) and not here.intersection(node.said)
 
@@ -385,7 +389,7 @@ class Daemon:
             stay=self._stay(standing),
         )
         paths = {one.id: one.path for one in wanted.folders}
-        ledgers = {folder_id: folder_id[-36:] for folder_id in paths if is_ledger_id(folder_id)}
+        ledgers = {folder_id: folder_id[-GUID_DIGITS:] for folder_id in paths if is_ledger_id(folder_id)}
         self._own_ledgers = {
             folder_id: paths[folder_id] for folder_id, guid in ledgers.items() if guid == self._me.guid
         }

@@ -6,9 +6,9 @@ sense of, and loses nothing:
 - bytes are put under a second name before the first one goes, and the folder is durable
   before anything that relies on it is said
 - what stands in the way goes to the keep before it is replaced
-- before a file is touched it is checked to be the one that was looked at: its inode, size
-  and time are those of the hash, and nobody has it open for writing. If not, nothing is
-  done; the next look decides anew.
+- before a copy goes, here or from the keep, what it is let go for is read and has the right
+  hash: nothing goes because a size and a time look right. A file that changed meanwhile,
+  or that somebody has open for writing, is left alone; the next look decides anew.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Hands:
         if isinstance(action, machine.Remove):
             return self._unlink(state.guid, data, looked, action.source, done, keep=False)
         if isinstance(action, machine.Drop):
-            return self._drop(state.guid, looked.kept[action.sha256], action)
+            return self._stands_here(looked, action) and self._drop(state.guid, looked.kept[action.sha256], action)
         if isinstance(action, machine.DropEdit):
             remove(looked.edits[action.sha256])
             return True
@@ -194,7 +194,9 @@ class Hands:
 
     def _put(self, state: FileState, data: str, looked: Looked, action: machine.Put, done: Done) -> bool:
         source = self._path_of(looked, action.source)
-        if is_being_written(source) or not self._is_what_was_looked_at(source, looked, action.source):
+        if is_being_written(source):
+            return False
+        if (action.source.members is None or action.source.is_conflict) and hash_file(source) != action.source.sha256:
             return False
         self._shelf_for(action.members)
         place = self._shelves.path(action.members, data)
@@ -229,12 +231,6 @@ class Hands:
         remove(draft)
         sync_paths([os.path.dirname(place)])
 
-    def _is_what_was_looked_at(self, path: str, looked: Looked, source: Source) -> bool:
-        """The hash is read again from bytes in the keep; those in a folder are what they were while nobody wrote."""
-        if source.members is None or source.is_conflict:
-            return hash_file(path) == source.sha256
-        return looked.here.placed[source.members].sha256 == source.sha256
-
     def _prove(self, path: str, action: machine.Prove, done: Done) -> bool:
         if is_being_written(path) or hash_file(path) != action.sha256:
             return False
@@ -246,16 +242,26 @@ class Hands:
         if source.members is None:
             remove(path)
             return True
-        if is_being_written(path) or hash_file(path) != source.sha256:
-            return False
+        before = _mark(path)
+        if is_being_written(path) or hash_file(path) != source.sha256 or _mark(path) != before:
+            return False  # somebody writes to it, or Syncthing put another in its place while it was read
         if keep:
             self._second_copy(path, os.path.join(self._shelves.moved_folder(guid), source.sha256))
+        if _mark(path) != before:
+            return False
         os.unlink(path)
         sync_paths([os.path.dirname(path)])
         name = data_name(f"{data[:2]}/{os.path.basename(path)}")
         done.scans.append((source.members, name))
         done.again.add(guid)
         return True
+
+    def _stands_here(self, looked: Looked, action: machine.Drop) -> bool:
+        """Whether a copy in place, for which kept bytes go, has them; without one they were proven elsewhere."""
+        in_place = [
+            path for members, path in looked.paths.items() if looked.here.placed[members].sha256 == action.sha256
+        ]
+        return action.is_version or not in_place or any(hash_file(path) == action.sha256 for path in in_place)
 
     def _drop(self, guid: str, path: str, action: machine.Drop) -> bool:
         if action.is_version:
@@ -271,18 +277,29 @@ class Hands:
 
     def take_out_of_trash_cans(self, guid: str) -> bool:
         """What Syncthing replaced or deleted of a file goes to the keep, by its hash. Says whether there was any."""
-        found = False
+        # First away from where Syncthing may put another any moment, then read: a hash names just these bytes.
+        arriving = os.path.join(self._shelves.moved_folder(guid), "arriving")
+        found = os.path.exists(arriving) and self._has_arrived(arriving)
         for path in self._shelves.thrown_away(guid):
             try:
-                if not os.stat(path).st_size:
-                    os.unlink(path)  # a step of some program's writing: there is nothing in it to keep
-                    continue
-                place = os.path.join(self._shelves.moved_folder(guid), hash_file(path))
-                make_folder(os.path.dirname(place))
-                os.rename(path, place)
+                make_folder(os.path.dirname(arriving))
+                os.rename(path, arriving)
             except FileNotFoundError:
                 continue
             except OSError as exc:
                 raise StoreError(f"{path} could not be taken into the keep: {exc.strerror}") from exc
-            found = True
+            found = self._has_arrived(arriving) or found
         return found
+
+    def _has_arrived(self, path: str) -> bool:
+        """Name what was taken out of a trash can by its hash. False for a file of no bytes: a step of some writing."""
+        if not os.stat(path).st_size:
+            os.unlink(path)
+            return False
+        os.rename(path, os.path.join(os.path.dirname(path), hash_file(path)))
+        return True
+
+
+def _mark(path: str) -> tuple[int, int, int]:
+    found = os.lstat(path)
+    return found.st_ino, found.st_size, found.st_mtime_ns

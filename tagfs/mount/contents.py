@@ -96,7 +96,7 @@ class Contents:
         """Where bytes are, also in the folder of a set that came up since this mount began."""
         found = self._places.find(data, holds)
         if found is None:
-            self._places = places(self._store.layout, view, self._store.node)
+            self.look_anew(view)
             found = self._places.find(data, holds)
         return found
 

@@ -216,7 +216,6 @@ def _who_asks(app: App, who: str | None, *, wait: bool) -> Asking | None:
     """The one that is meant; None where a person chose none. Raises `BadRequest`, `NothingMatched`."""
     from shell.nodes import look
     from sync.joining import askings
-    from sync.nodes import trusted_nodes
     from sync.syncthing.attached import connect
 
     found = look(app)
@@ -225,9 +224,9 @@ def _who_asks(app: App, who: str | None, *, wait: bool) -> Asking | None:
     told = False
     with connect(Layout(app.root)) as syncthing:
         while True:
-            trusted = {one.device for one in trusted_nodes(app.store.node, found.nodes).values()}
             names = {one.device_id: one.name for one in syncthing.devices() if one.device_id != found.report.device_id}
-            all_of_them = askings(syncthing.pending_devices(), syncthing.pending_folders(), names, trusted)
+            pending = syncthing.pending_devices(), syncthing.pending_folders()
+            all_of_them = askings(*pending, names, app.store.node, app.store.info.library, found.nodes)
             fits = [
                 one
                 for one in all_of_them

@@ -11,13 +11,14 @@ known before: there is no half accepted device, and an accept that was cut short
 said or not. What the name says is a claim: whether it is true shows after, since
 only the node of that GUID offers that ledger folder, and its device id proves the device.
 A device that Syncthing knows already (the person's own use of it) cannot ask like that; it
-is known by the ledger folder that it offers.
+is known by the ledger folder that it offers. It offers those of all nodes that it knows of,
+that of the very node which it asks among them; its own is the one that nobody here knows.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sync.nodes import NodeInfo, Trusted, trusted_nodes
@@ -64,7 +65,9 @@ def askings(
     devices: Mapping[str, PendingDevice],
     folders: Mapping[str, PendingFolder],
     names: Mapping[str, str],
-    trusted: Collection[str],
+    me: str,
+    library: str,
+    nodes: Mapping[str, NodeInfo],
 ) -> list[Asking]:
     """All that ask, those that ask for a library first.
 
@@ -72,21 +75,39 @@ def askings(
         devices: those that wanted to connect and are not known.
         folders: what known devices offer and is not taken.
         names: of all devices that Syncthing knows.
-        trusted: the devices that are in the library already.
+        me, library, nodes: this node, its library, and the nodes that it knows of.
     """
     found = {}
     for device, said in devices.items():
         asks = _ASKS.match(said.name)
-        library, node, alias = ("", "", said.name) if asks is None else asks.group("library", "node", "alias")
-        found[device] = Asking(device, _alias(alias), said.address, library, node)
+        asked, node, alias = ("", "", said.name) if asks is None else asks.group("library", "node", "alias")
+        found[device] = Asking(device, _alias(alias), said.address, asked, node)
+    accepted = {one.device for one in trusted_nodes(me, nodes).values()}
+    offered: dict[str, list[Asking]] = {}
     for folder, offers in folders.items():
         is_ledger = _OFFER.match(folder)
-        for device in offers.offered_by if is_ledger is not None else ():
-            # Others' ledgers are offered as well, by whom they were passed on; the own one has its alias as label.
-            if is_ledger is not None and device not in trusted and device in names:
-                alias = offers.offered_by[device].label.removeprefix("lyts: ") or names[device]
-                found.setdefault(device, Asking(device, _alias(alias), "", is_ledger["library"], is_ledger["node"]))
+        if is_ledger is None:
+            continue
+        for device, offer in offers.offered_by.items():
+            if device not in accepted and device in names and device not in found:
+                alias = _alias(offer.label.removeprefix("lyts: ") or names[device])
+                asking = Asking(device, alias, "", is_ledger["library"], is_ledger["node"])
+                offered.setdefault(device, []).append(asking)
+    for device, ledgers in offered.items():
+        ours = [one for one in ledgers if one.library == library]
+        own = _own_of(device, ours or ledgers, me, nodes)
+        found[device] = own if own is not None else Asking(device, _alias(names[device]), "", "", "")
     return sorted(found.values(), key=lambda one: (not one.node, one.alias, one.device))
+
+
+def _own_of(device: str, ledgers: list[Asking], me: str, nodes: Mapping[str, NodeInfo]) -> Asking | None:
+    """Which of the ledgers that a device offers is its own; None where that is not certain."""
+    said_to_be = [one for one in ledgers if one.node in nodes and device in nodes[one.node].said]
+    unknown = [one for one in ledgers if one.node != me and one.node not in nodes]
+    for fits in (said_to_be, unknown, ledgers):
+        if fits:
+            return fits[0] if len(fits) == 1 else None
+    return None
 
 
 def _alias(text: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,7 +137,7 @@ def pending(alias: str, node: str, library: str = LIBRARY) -> PendingDevice:
 
 
 def test_a_device_that_asks_is_known_by_its_name() -> None:
-    (one,) = askings({OTHER: pending("my [big] tablet", B)}, {}, {}, [])
+    (one,) = askings({OTHER: pending("my [big] tablet", B)}, {}, {}, A, LIBRARY, {})
     assert one == (OTHER, "my [big] tablet", "192.0.2.7:22000", LIBRARY, B)
     assert why_not(one, A, LIBRARY, {}) == ""
 
@@ -145,12 +148,38 @@ def test_a_device_that_syncthing_knew_is_known_by_the_ledger_it_offers() -> None
         f"lyts-{LIBRARY}-{C}": PendingFolder({DEVICE[C]: Offer(label="lyts: phone")}),
         "photos": PendingFolder({OTHER: Offer(label="photos")}),
     }
-    found = askings({}, offers, {OTHER: "Ada's tablet", DEVICE[C]: "phone"}, [DEVICE[C]])
+    names = {OTHER: "Ada's tablet", DEVICE[C]: "phone"}
+    found = askings({}, offers, names, A, LIBRARY, Said().accepts(A, C).nodes)
     assert found == [(OTHER, "tablet", "", LIBRARY, B)]
 
 
+@pytest.mark.parametrize("nodes", list(itertools.permutations([A, B, C])))
+def test_of_all_the_ledgers_that_a_device_offers_its_own_is_the_one_that_is_not_known(nodes: tuple[str, ...]) -> None:
+    me, known, asks = nodes
+    said = Said().accepts(me, me).accepts(me, known)
+    labels = {me: "lyts: this one", known: "lyts: phone", asks: "lyts: tablet"}
+
+    def ask(offered: Iterable[str], said: Said, device: str = OTHER) -> list[tuple[str, str, str]]:
+        # As Syncthing gives them: in the order of their ids.
+        offers = {f"lyts-{LIBRARY}-{guid}": PendingFolder({device: Offer(label=labels[guid])}) for guid in offered}
+        found = askings({}, offers, {device: "Ada's tablet"}, me, LIBRARY, said.nodes)
+        return [(one.alias, one.library, one.node) for one in found]
+
+    assert ask(sorted([me, asks]), said) == [("tablet", LIBRARY, asks)]
+    assert ask(sorted(nodes), said) == [("tablet", LIBRARY, asks)]
+    # One that facts speak of already, by another that may not introduce it.
+    by_a_server = Said().accepts(me, me).accepts(me, known, introduces=False).accepts(known, asks)
+    assert ask(sorted(nodes), by_a_server, DEVICE[asks]) == [("tablet", LIBRARY, asks)]
+    # A copy of this very store is named as such; where it is not certain which it is, nobody is let in.
+    assert ask([me], said) == [("this one", LIBRARY, me)]
+    labels[D] = "lyts: other"
+    assert ask(sorted([*nodes, D]), said) == [("Ada's tablet", "", "")]
+
+
 def test_who_is_no_lyts_stands_last_and_cannot_be_let_in() -> None:
-    found = askings({OTHER: PendingDevice(name="a\x1b[2Jphone"), DEVICE[B]: pending("tablet", B)}, {}, {}, [])
+    found = askings(
+        {OTHER: PendingDevice(name="a\x1b[2Jphone"), DEVICE[B]: pending("tablet", B)}, {}, {}, A, LIBRARY, {}
+    )
     assert [one.alias for one in found] == ["tablet", "a?[2Jphone"]
     assert "no lyts" in why_not(found[1], A, LIBRARY, {})
 
@@ -159,7 +188,7 @@ def test_why_a_device_cannot_be_let_in() -> None:
     said = Said().accepts(A, B).accepts(A, C)(A, C, gone=True)
 
     def why(device: str, node: str, library: str = LIBRARY) -> str:
-        (one,) = askings({device: pending("x", node, library)}, {}, {}, [])
+        (one,) = askings({device: pending("x", node, library)}, {}, {}, A, LIBRARY, {})
         return why_not(one, A, LIBRARY, said.nodes)
 
     assert "another library" in why(DEVICE[D], D, D)
@@ -177,7 +206,7 @@ def test_any_name_can_ask(alias: str) -> None:
     assert plain_name(name) == "x"
     assert asking_name(name, LIBRARY, B, alias) == name
     assert plain_name(alias) == alias
-    (one,) = askings({OTHER: PendingDevice(name=name)}, {}, {}, [])
+    (one,) = askings({OTHER: PendingDevice(name=name)}, {}, {}, A, LIBRARY, {})
     assert (one.library, one.node) == (LIBRARY, B)
     assert one.alias.isprintable()
     assert one.alias

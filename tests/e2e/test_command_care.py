@@ -6,12 +6,12 @@ import fcntl
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import START, Lyts
+from tests.support.watching import IN_CLOSE_WRITE, Event, Watch
 
 
 @pytest.fixture
@@ -117,26 +117,16 @@ def test_waiting_for_another_process_is_said(songs: Lyts) -> None:
 
 
 def test_short_wait_says_nothing(songs: Lyts) -> None:
+    watch = Watch(songs.store / "lock", IN_CLOSE_WRITE)
     with open(songs.store / "lock", "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         child = _tagging(songs)
-        _until_waiting(child.pid, os.stat(songs.store / "lock").st_ino)
+        refused = Event(IN_CLOSE_WRITE, "")  # it asked for the lock, did not get it, and is about to wait
+        assert refused in watch.events(60, refused)
         fcntl.flock(lock, fcntl.LOCK_UN)
+    watch.close()
     out, err = child.communicate(timeout=60)
     assert (out, err) == (b"tagged 1 file with jazz\n", b"")
-
-
-def _until_waiting(pid: int, inode: int) -> None:
-    """Until a process has the lock file open: from then on it is about to wait."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                if os.stat(f"/proc/{pid}/fd/{fd}").st_ino == inode:
-                    return
-            except FileNotFoundError:
-                continue
-    raise AssertionError("it never came to the lock")
 
 
 def test_newer_format_is_refused_and_nothing_touched(songs: Lyts) -> None:

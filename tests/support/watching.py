@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-IN_MODIFY, IN_ATTRIB = 0x2, 0x4
+IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE = 0x2, 0x4, 0x8
 IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x40, 0x80, 0x100, 0x200
 IN_DELETE_SELF, IN_MOVE_SELF = 0x400, 0x800
 ALL_CHANGES = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
@@ -23,12 +23,12 @@ class Event(NamedTuple):
 
 
 class Watch:
-    """A watch on a folder. Raises `OSError` where there can be none."""
+    """A watch on a folder, or on one file (whose events have no name). Raises `OSError` where there can be none."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mask: int = ALL_CHANGES) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0 or libc.inotify_add_watch(self._fd, os.fsencode(path), ALL_CHANGES) < 0:
+        if self._fd < 0 or libc.inotify_add_watch(self._fd, os.fsencode(path), mask) < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
 
     def events(self, wait_s: float, until: Event | None = None) -> list[Event]:

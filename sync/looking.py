@@ -8,7 +8,8 @@
   replacing it, and so is the file.
 - Whose hand changed bytes that no fact speaks of, and what they stood on, is told by
   Syncthing's version of the file: `modifiedBy`, and whether only this device's counter has
-  risen since a fact last spoke of it.
+  risen since a fact last spoke of it. A version that Syncthing has not noted yet, as for up to two
+  seconds after it put a file in place, is asked for again at the next look.
 """
 
 from __future__ import annotations
@@ -155,9 +156,11 @@ class Looking:
         spoken |= {content.was for content in state.contents.values() if content.was is not None}
         now_ms = self._wall_ns() // 1_000_000
         if sha256 in spoken:
-            if known is None or not known.is_of(found) or known.ground != sha256:
-                version = self._version(self._status(members, name))
-                self._stock.put(path, Known(*_mark(found), sha256, sha256, version, now_ms))
+            is_as_it_was = known is not None and known.is_of(found) and known.ground == sha256
+            if known is None or not is_as_it_was or (not known.version and members in self._set_ids):
+                version = self._version_in_place(members, name)
+                if known is None or not is_as_it_was or version:
+                    self._stock.put(path, Known(*_mark(found), sha256, sha256, version, now_ms))
             return Copy(sha256)
         return self._unspoken(state, members, path, name, found, sha256, known)
 
@@ -208,6 +211,11 @@ class Looking:
             return self._syncthing.file(self._set_ids[members], name)
         except (FolderNotKnown, FolderPaused):
             return None
+
+    def _version_in_place(self, members: Members, name: str) -> str:
+        """Syncthing's version of what is on the disk; "" while it puts bytes in place and has not noted them yet."""
+        status = self._status(members, name)
+        return self._version(status) if status is not None and status.is_here() else ""
 
     @staticmethod
     def _version(status: FileStatus | None) -> str:

@@ -24,8 +24,8 @@ class Known(NamedTuple):
     """A file as it was last read.
 
     `ground`: the last hash of this path that a fact spoke of, None where that is not certain
-    any more; `version`: Syncthing's version of the file when that was so. `since_ms`: when
-    these bytes were first seen here.
+    any more; `version`: Syncthing's version of the file when that was so, "" while it is not known.
+    `since_ms`: when these bytes were first seen here.
     """
 
     size_bytes: int

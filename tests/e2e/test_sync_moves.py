@@ -102,7 +102,7 @@ def test_an_edit_beneath_travels_and_is_stated_once(tmp_path: Path) -> None:
         guid = laptop.add("doc.txt", b"first\n")
         laptop.wish(guid, tablet=True)
         library.until_placed(guid, "laptop", "tablet", data=b"first\n")
-        time.sleep(1.5)  # so that lyts has seen what came: an edit of what it never saw is a branch
+        until(lambda: tablet.knows_ground(guid, "laptop+tablet"), "seen: an edit of what was never seen is a branch")
         tablet.path(guid, "laptop+tablet").write_bytes(b"second, longer\n")
         library.until_placed(guid, "laptop", "tablet", data=b"second, longer\n")
         until(lambda: laptop.face(guid).size_bytes == len(b"second, longer\n"), "stated")

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from sync.stock import Stock
 from sync.syncthing import managed, process
 from sync.syncthing.client import Syncthing
 from sync.syncthing.home import Wishes, device_id_of
@@ -185,6 +186,15 @@ class Node:
     def path(self, guid: str, label: str) -> Path:
         (found,) = (self.root / "sets" / label / "data" / guid[:2]).glob(f"{guid}--*")
         return found
+
+    def knows_ground(self, guid: str, label: str) -> bool:
+        """Whether its daemon and its Syncthing have noted what is in place: what an edit then replaces is certain."""
+        stock = Stock(str(self.root / "sync.db"))
+        try:
+            known = stock.get(str(self.path(guid, label)))
+        finally:
+            stock.close()
+        return known is not None and known.ground is not None and known.version != ""
 
     def kept(self) -> list[str]:
         """What is in its keep for moves."""

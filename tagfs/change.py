@@ -176,6 +176,8 @@ class Change:
     def _state(self, after: int, folders: list[Folder], *, asked: bool = True, **fields: Any) -> Fact:
         for folder in folders:
             self.name_set(folder)
+        if self.action is None and self.undoes is not None:
+            after = max(after, when_of(self.undoes))  # what undoes is newer, also where another clock was ahead
         at = self._clock.tick(self.wall_ms, after)
         if self.action is None and asked and not self.unasked:
             self.action = at

@@ -71,11 +71,16 @@ def fsck(store: Store, deep: bool = False, progress: Progress | None = None) -> 
 
 
 class _Held(NamedTuple):
-    """A file that this node holds. `elsewhere`: other nodes have its bytes, as facts have it."""
+    """A file that this node holds. `elsewhere`: other nodes have its bytes, as facts have it.
+
+    `standing`: size by SHA-256 of what may be in place: more than one where two nodes changed
+    the file without knowing of each other, and their bytes have not met yet.
+    """
 
     guid: str
     face: Face
     elsewhere: bool
+    standing: dict[str, int]
 
 
 def _ledgers(store: Store, view: View) -> Iterator[Finding]:
@@ -154,7 +159,8 @@ def _files(
         for term in terms_of(face):
             expected.setdefault(term, []).append(ordinal)
         if face.listed and store.node in face.holds:
-            held.append(_Held(guid, face, _is_elsewhere(truth, store.node)))
+            standing = {content.sha256: content.size_bytes for _, content in truth.content_heads()}
+            held.append(_Held(guid, face, _is_elsewhere(truth, store.node), standing))
         elif truth.made is not None and not truth.is_purged():
             others.add(face.data)
     for guid in states.keys() - seen:
@@ -243,10 +249,10 @@ def _bytes(
 ) -> Iterator[Finding]:
     """`others`: the data of files that other nodes hold; what is left of it here goes once that is proven."""
     layout = store.layout
-    known = others.union(face.data for _, face, _ in held)
-    total = sum(face.size_bytes for _, face, _ in held) if deep else len(held)
+    known = others.union(one.face.data for one in held)
+    total = sum(one.face.size_bytes for one in held) if deep else len(held)
     done = 0
-    for guid, face, elsewhere in held:
+    for guid, face, elsewhere, standing in held:
         label = f"{short(guid)} {face.name}"
         path = where.find(face.data, face.holds)
         if path is None and elsewhere:
@@ -266,7 +272,7 @@ def _bytes(
             )
             continue
         found = os.lstat(path)
-        if found.st_size != face.size_bytes:
+        if found.st_size not in {face.size_bytes, *standing.values()}:
             yield Finding(
                 "bytes-changed",
                 label,
@@ -275,7 +281,7 @@ def _bytes(
             )
         elif deep:
             try:
-                if hash_file(path) != face.sha256:
+                if hash_file(path) not in {face.sha256, *standing}:
                     yield Finding(
                         "bytes-changed", label, f"{path} does not have the content it had", "restore it from a backup"
                     )

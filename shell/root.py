@@ -50,6 +50,7 @@ TABLE: dict[str, Entry] = {
     "enable": Entry(_MOUNT, "Mounts the library now and at every login, and syncs."),
     "disable": Entry(_MOUNT, "Mounts and syncs the library no longer at every login."),
     "where": Entry(_DEVICES, "Shows where the bytes of a file are."),
+    "conflicts": Entry(_DEVICES, "Lists edits of one file on two devices, and settles which is to stay."),
     "reduce": Entry(_DEVICES, "Lets devices keep the bytes of files no longer."),
     "restore": Entry(_DEVICES, "Has devices keep the bytes of files, beside those that do."),
     "exclude": Entry(_DEVICES, "Keeps files from devices, and tells them nothing more."),

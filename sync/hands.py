@@ -17,7 +17,6 @@ import logging
 import os
 from collections.abc import Callable, Collection
 from typing import NamedTuple
-from uuid import UUID, uuid5
 
 from sync import machine
 from sync.looking import Looked, is_being_written
@@ -25,22 +24,18 @@ from sync.machine import Members, Proof, Source
 from sync.shelves import Shelves, data_name
 from tagfs.bytes import hash_file, remove, take, try_link
 from tagfs.change import Change
+from tagfs.conflict import CONFLICT_TAG, copy_guid, copy_name
 from tagfs.durable import sync_paths
 from tagfs.errors import StoreError
 from tagfs.face import face_of
 from tagfs.fact import Content, Made, time_text
-from tagfs.guid import Guid
 from tagfs.layout import make_folder
 from tagfs.merge import FileState
 from tagfs.place import kept_versions_folder
 from tagfs.slug import data_path
 from tagfs.store import Store
-from tagfs.views.names import split_extension
 
 log = logging.getLogger(__name__)
-
-CONFLICT_TAG = "conflict"
-MAX_NAME_BYTES = 255
 
 
 class Done(NamedTuple):
@@ -151,7 +146,7 @@ class Hands:
             return False
         names = self._names()
         face = face_of(state, self._store.node, names)
-        other = Guid(str(uuid5(UUID(state.guid), sha256)))
+        other = copy_guid(state.guid, sha256)
         name = self._name_beside(state, sha256, names)
         # By the name the file was born with, so that all who find it put it in the same place.
         data = data_path(other, state.made_name())
@@ -165,7 +160,8 @@ class Hands:
 
         def say(change: Change) -> None:
             change.unasked = True
-            if change.state(other).made is None:
+            known = change.state(other)
+            if known.made is None:
                 change.about_file(
                     other,
                     made=Made(name=name, data=data),
@@ -174,6 +170,9 @@ class Hands:
                     holds={node: node in face.holds for node in {*face.holds, self._store.node}},
                     knows=dict.fromkeys(face.unknown_to, False) or None,
                 )
+            elif known.is_trashed() or known.is_purged():
+                # It was settled once, and two nodes chose differently without knowing of each other.
+                change.about_file(other, tag=[CONFLICT_TAG], trash=False)
             change.about_file(state.guid, content=Content(current.sha256, current.size_bytes, current.modified, sha256))
 
         self._store.act(say)
@@ -185,10 +184,7 @@ class Hands:
         by8 = {guid[:8]: alias for guid, alias in names.items()}
         maker = next((at[26:] for at, content in state.contents.items() if content.sha256 == sha256), "")
         name = face_of(state, self._store.node).name
-        stem, extension = split_extension(name.encode("utf-8", "surrogatepass"))
-        said = f" ({by8.get(maker, 'other')}, {self._date_text()})".encode()
-        room = MAX_NAME_BYTES - len(said) - len(extension)
-        return (stem[:room].decode("utf-8", "ignore").encode() + said + extension).decode("utf-8", "replace")
+        return copy_name(name, by8.get(maker, "other"), self._date_text())
 
     # -- bytes
 

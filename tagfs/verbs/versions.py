@@ -10,6 +10,7 @@ writes later is kept beside the file.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tagfs.bytes import remove, take, try_link
@@ -111,7 +112,32 @@ def bring_back(
         raise BadRequest("that version is the current one already")
     if not version.is_to_be_had:
         raise NothingMatched("the bytes of that version are not on this device any more")
-    current = next((v for v in listed.values() if v.current), None)
+    return _make_current(store, guid, version, listed.values(), action, undoes)
+
+
+def take_over(store: Store, guid: str, version: Version, *, action: str | None = None) -> str | None:
+    """Make bytes that another file has the content of this one; what it has stays as a version. Returns the action.
+
+    Args:
+        version: those bytes; `path` is where they stand.
+        action: as for `Store.act`.
+    Raises:
+        NothingMatched: they are not here.
+        StoreError: those of this file are not here, so they could not be kept.
+        InUse: a program is writing to the file.
+    """
+    listed = versions(store, guid)
+    if any(one.current and one.sha256 == version.sha256 for one in listed):
+        return action
+    if not version.is_to_be_had:
+        raise NothingMatched("the bytes that are to be kept are not on this device")
+    return _make_current(store, guid, version, listed, action, None)
+
+
+def _make_current(
+    store: Store, guid: str, version: Version, listed: Iterable[Version], action: str | None, undoes: str | None
+) -> str | None:
+    current = next((one for one in listed if one.current), None)
     if current is None or current.path is None:
         raise StoreError(
             "the current bytes of the file are not on this device, so they could not be kept; nothing was changed"

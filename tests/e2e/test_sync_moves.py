@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sync.syncthing.folders import ledger_folder_id
-from tests.support.library import Library
+from tests.support.library import Library, Node
 from tests.support.syncthing import until
 
 ATTEMPTS = 3
+
+
+def conflicts(node: Node) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(node.lyts("conflicts", "--json"))
+    return found
+
+
+def without_paths(conflict: dict[str, Any]) -> dict[str, Any]:
+    """What all devices say of a conflict alike."""
+    return conflict | {"versions": [side | {"path": None} for side in conflict["versions"]]}
 
 
 def test_restore_then_reduce(tmp_path: Path) -> None:
@@ -83,6 +96,28 @@ def test_edits_on_both_sides_are_both_kept(tmp_path: Path) -> None:
         assert laptop.face(other).name.endswith(").txt")
         assert not laptop.face(guid).conflict
         assert laptop.face(guid) == tablet.face(guid)
+        # Both list it, and it is settled on one for both, by bytes that have to travel; and undone on the other.
+        (one,) = conflicts(laptop)
+        assert [side["guid"] for side in one["versions"]] == [guid, other]
+        assert {side["node"]: side["sha256"] for side in one["versions"]} == {
+            name: sha256(data).hexdigest()
+            for name, data in (("laptop", b"by the laptop\n"), ("tablet", b"by the tablet\n"))
+        }
+        assert [without_paths(found) for found in conflicts(tablet)] == [without_paths(one)]
+        won = tablet.placed(guid)["laptop+tablet"]
+        (lost,) = contents - {won}
+        tablet.lyts("conflicts", "settle", guid, "--keep", "other")
+        library.until_placed(guid, "laptop", "tablet", data=lost)
+        for node in library:
+            until(lambda node=node: conflicts(node) == [] and node.ids() == [guid], "settled")
+        laptop.lyts("undo", "--yes")
+        library.until_placed(guid, "laptop", "tablet", data=won)
+        for node in library:
+            until(lambda node=node: [without_paths(found) for found in conflicts(node)] == [without_paths(one)], "back")
+        library.until_placed(other, "laptop", "tablet", data=lost)
+        tablet.lyts("conflicts", "settle", other, "--keep", "both")
+        for node in library:
+            until(lambda node=node: conflicts(node) == [] and len(node.ids()) == 2, "two files")
 
 
 def test_what_is_deleted_beneath_is_put_back(tmp_path: Path) -> None:

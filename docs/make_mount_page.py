@@ -69,7 +69,8 @@ A comma within a tag is written `%2C` in `user.xdg.tags`, a slash within a plain
 | EILSEQ | a new name that is not valid UTF-8 |
 | EINVAL | an attribute `user.xdg.tags` with something that cannot be a tag |
 | E2BIG, ENOSPC | attributes or notes that are too long |
-| ENODATA | opening a file whose bytes are not on this device |
+| ENODATA | opening a file whose bytes are not on this device, and are not brought here (`fetch_on_read`) |
+| ETIMEDOUT | they are brought here, and were not there in time |
 """
 
 

@@ -23,6 +23,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from shell.run import state_folder
@@ -39,6 +40,7 @@ from tagfs.mount.point import (
 
 if TYPE_CHECKING:
     from shell.app import App
+    from tagfs.index.read import View
 
 log = logging.getLogger("lyts.mount")
 
@@ -182,7 +184,7 @@ def serve(app: App, wanted: Wanted, ready: Callable[[], None], *, to_stderr: boo
 
     wishes = session.Wishes(read_only=wanted.read_only, allow_other=wanted.allow_other, tags_only=wanted.tags_only)
     try:
-        session.run(app.store, wanted.path, wishes, app.clock, answers)
+        session.run(app.store, wanted.path, wishes, app.clock, answers, _reach_of(app))
     except LytsError as exc:
         log.warning("%s", exc)
         raise
@@ -195,6 +197,18 @@ def serve(app: App, wanted: Wanted, ready: Callable[[], None], *, to_stderr: boo
         where = f" The details are in {path}." if path else ""
         raise MountError(f"the mount on {wanted.path} ended unexpectedly ({type(exc).__name__}).{where}") from exc
     log.info("unmounted %s", wanted.path)
+
+
+def _reach_of(app: App) -> Callable[[View], Callable[[], frozenset[str] | None]]:
+    """What the mount asks to know which devices are connected. The answer may take long."""
+
+    def reach(view: View) -> Callable[[], frozenset[str] | None]:
+        from sync.nodes import nodes_of
+        from sync.verbs.reach import online
+
+        return partial(online, app.store, nodes_of(view))
+
+    return reach
 
 
 def log_path(environ: dict[str, str]) -> str:

@@ -32,6 +32,8 @@ from tagfs.stamp import make_stamp
 _unpack = msgspec.msgpack.Decoder().decode
 
 MOST_COPIES = 100
+MOST_FETCHED = 1_000_000
+MOST_WAIT_S = 600
 HERE = "here"
 """How a setting names the node that it stands on."""
 
@@ -44,16 +46,30 @@ class Rule(NamedTuple):
     holds: frozenset[str]
 
 
+class Fetch(NamedTuple):
+    """How far a mount may bring bytes here because somebody opens a file.
+
+    `files`, `size_bytes`: so many at most are begun within a minute. `wait_s`: so long an
+    open waits for them.
+    """
+
+    files: int = 20
+    size_bytes: int = 500 << 20
+    wait_s: int = 60
+
+
 class Settings(NamedTuple):
     """`[placement]` of a store's `sync.toml`.
 
     `default`: aliases or GUIDs of the nodes that hold a new file which no rule speaks of,
     `here` for this one; () for this one alone. `min_copies`: bytes leave a node only when so
-    many others have them (all, where fewer hold the file).
+    many others have them (all, where fewer hold the file). `fetch`: None where opening a
+    file brings nothing here.
     """
 
     default: tuple[str, ...] = ()
     min_copies: int = 1
+    fetch: Fetch | None = None
 
 
 def rules_of(view: View) -> list[Rule]:
@@ -205,7 +221,21 @@ def settings(said: Any, where: str) -> Settings:
         default = [name.strip() for name in default.split(",")]
     if not isinstance(default, list) or not all(isinstance(name, str) for name in default):
         raise StoreError(f'{where}: default is to be names of devices, like ["laptop", "server"]')
-    copies = said.get("min_copies", 1)
-    if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
-        raise StoreError(f"{where}: min_copies is to be a number from 1 on")
-    return Settings(tuple(name for name in default if name), copies)
+    copies = _number(said, "min_copies", 1, MOST_COPIES, where)
+    fetches = said.get("fetch_on_read", False)
+    if not isinstance(fetches, bool):
+        raise StoreError(f"{where}: fetch_on_read is to be true or false")
+    most = Fetch()
+    fetch = Fetch(
+        _number(said, "fetch_files", most.files, MOST_FETCHED, where),
+        _number(said, "fetch_mib", most.size_bytes >> 20, MOST_FETCHED, where) << 20,
+        _number(said, "fetch_wait_s", most.wait_s, MOST_WAIT_S, where),
+    )
+    return Settings(tuple(name for name in default if name), copies, fetch if fetches else None)
+
+
+def _number(said: dict[str, Any], key: str, default: int, most: int, where: str) -> int:
+    value = said.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise StoreError(f"{where}: {key} is to be a number from 1 on, {most} at most")
+    return value

@@ -96,6 +96,7 @@ def placed_text(placed: Placed) -> str:
         "hand": f"chosen by hand, {when}",
         "rule": f"by the rule{'s' * (len(placed.rules) > 1)} for {rules}, {when}",
         "undo": f"as before something was undone, {when}",
+        "read": f"brought here when it was opened, {when}",
     }[placed.how]
 
 

@@ -272,6 +272,17 @@ class Acting:
             self.changed_ns = self._clock().now_ms * 1_000_000
         return result
 
+    def state_unasked(self, guid: str, say: Callable[[Change, str], None]) -> None:
+        """State something about a file that nobody asked for: it is part of no action."""
+        self.looks.drop()
+
+        def state(change: Change) -> None:
+            change.unasked = True
+            say(change, guid)
+
+        self._store.act(state, durable=False)
+        self.looks.view()
+
     def _state_birth(self, pid: int, decide: Callable[[Stating], None]) -> Line | None:
         """The same for a birth, with the index following later. None where `_act` has to do it."""
         tgid, now = self._process(pid), self._now()

@@ -30,8 +30,10 @@ from pyfuse3 import EntryAttributes, FileInfo
 from tagfs.mount.answer import Refused, all_answered, at_once, fail
 from tagfs.mount.directories import DIRECTORY_BIT, Known
 from tagfs.mount.entries import STATIC_BIT
+from tagfs.mount.fetching import Fetcher
 from tagfs.mount.listings import Listings
 from tagfs.mount.newborn import FILE_BIT
+from tagfs.mount.writing import NotHere
 from tagfs.views import attributes, effects, tree
 from tagfs.views.directory import DESKTOP, Kind
 from tagfs.views.matrix import Operation, Refusal, rule
@@ -49,6 +51,9 @@ DOUBT_S = 2.0
 @all_answered
 class Mount(Listings):
     """The file system. Trio thread only."""
+
+    fetcher: Fetcher | None = None
+    """Brings files here that are opened and are not; None where they are not to come."""
 
     # -- its life
 
@@ -204,7 +209,16 @@ class Mount(Listings):
             view = self._looks.view()
             note = self.changes.desktop.note(view, noted, self.changes.contents.state)
             return FileInfo(fh=self.changes.open_static(note.data, flags), keep_cache=False)
-        handle = self.changes.open_static(data, flags) if data is not None else self.changes.open(inode, flags, ctx.pid)
+        if data is not None:
+            handle = self.changes.open_static(data, flags)
+        else:
+            try:
+                handle = self.changes.open(inode, flags, ctx.pid)
+            except NotHere as missing:
+                if self.fetcher is None:
+                    raise
+                await self.fetcher.fetch(inode, missing)
+                handle = self.changes.open(inode, flags, ctx.pid)
         return FileInfo(fh=handle, keep_cache=self.changes.handles.is_cache_true(handle))
 
     async def create(

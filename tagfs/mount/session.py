@@ -27,6 +27,7 @@ import trio
 from tagfs.bucket import Clock
 from tagfs.errors import BadRequest
 from tagfs.mount import loop
+from tagfs.mount.fetching import Fetcher, Reach, fetch_settings
 from tagfs.mount.operations import Mount
 from tagfs.mount.point import MountError, check_unused, clear_crashed
 from tagfs.store import Store
@@ -70,17 +71,28 @@ def prepare(path: str) -> int:
     return fd
 
 
-def run(store: Store, path: str, wishes: Wishes, clock: Callable[[], Clock], ready: Callable[[], None]) -> None:
+def run(
+    store: Store,
+    path: str,
+    wishes: Wishes,
+    clock: Callable[[], Clock],
+    ready: Callable[[], None],
+    reach: Reach | None = None,
+) -> None:
     """Mount the store on the folder `path` and serve until unmounted or told to end.
 
     Args:
         clock: now, and the local time zone.
         ready: called once the mount answers.
+        reach: tells which other nodes are connected; without it no file is brought here by opening it.
     """
     fd = prepare(path)
     try:
         read_only = wishes.read_only or store.read_only
         mount = Mount(store, clock, time.monotonic_ns, tags_only=wishes.tags_only, read_only=read_only)
+        limits = fetch_settings(store) if reach is not None and not read_only else None
+        if reach is not None and limits is not None:
+            mount.fetcher = Fetcher(store, mount.changes, limits, reach, time.monotonic_ns)
         options = {*pyfuse3.default_options, "fsname=lyts", "subtype=lyts", "default_permissions"}
         if wishes.allow_other:
             options.add("allow_other")
@@ -122,6 +134,8 @@ async def _end_on_signal(mount: Mount) -> None:
         async for _ in signals:
             # A thread that tells the kernel something waits for requests that we have yet to answer.
             mount.changes.live.end()
+            if mount.fetcher is not None:
+                mount.fetcher.end()
             while mount.changes.live.is_telling():
                 await trio.sleep(0.002)
             pyfuse3.terminate()

@@ -17,6 +17,8 @@ from typing import NamedTuple
 from tagfs.births import Line
 from tagfs.bytes import hash_file, take, try_link
 from tagfs.change import Change
+from tagfs.conflict import CONFLICT_TAG, copy_guid, copy_name, may_be_copy
+from tagfs.face import face_of
 from tagfs.guid import Guid, new_guid
 from tagfs.index.read import View
 from tagfs.mount.acting import Acting, Statements
@@ -27,15 +29,13 @@ from tagfs.mount.following import TRIES
 from tagfs.mount.handles import Handle
 from tagfs.mount.loop import aside
 from tagfs.mount.newborn import Newborn, inode_of_guid
-from tagfs.views import attributes, effects, saving, tree
+from tagfs.views import attributes, effects, fetching, saving, tree
 from tagfs.views.directory import Kind
 from tagfs.views.matrix import Operation, Refusal, rule
-from tagfs.views.names import new_name, shown_form, split_extension
+from tagfs.views.names import new_name, shown_form
 from tagfs.views.temporary import database_of, origins
 
 log = logging.getLogger(__name__)
-
-CONFLICT_TAG = "conflict"
 
 ComingBack = saving.ContinueIdentity[str] | saving.RestoreIdentity[str]
 
@@ -46,6 +46,16 @@ class Written(NamedTuple):
     guid: Guid
     path: str
     process: int
+
+
+class NotHere(Refused):
+    """A file is opened whose bytes are not on this node. `others`: the nodes that may have them (GUIDs)."""
+
+    def __init__(self, guid: str, name: str, others: frozenset[str], refusal: Refusal) -> None:
+        self.guid = guid
+        self.name = name
+        self.others = others
+        super().__init__(refusal)
 
 
 class Writing(Acting):
@@ -62,7 +72,7 @@ class Writing(Acting):
         return self.handles.add(handle)
 
     def open(self, inode: int, flags: int, pid: int) -> int:
-        """Open a file. ENODATA where its bytes are not on this device."""
+        """Open a file. Raises `NotHere` (ENODATA) where its bytes are not on this device."""
         writable = flags & os.O_ACCMODE != os.O_RDONLY
         if writable and self._read_only:
             fail(errno.EROFS)
@@ -96,7 +106,7 @@ class Writing(Acting):
         if not writable:
             found = self.contents.open_to_read(view, ordinal, guid)
             if found is None:
-                fail(errno.ENODATA)
+                raise self._not_here(view, ordinal)
             fd, path_here = found
             handle = Handle(fd, guid, path_here, False, saving.UNKNOWN, self.real_inode(inode))
             handle.alias = handle.inode != inode
@@ -104,13 +114,21 @@ class Writing(Acting):
         self._refuse(rule(attributes.place_of_file(self.contents.state(view, ordinal)), Operation.WRITE))
         path = self.contents.path(view, ordinal)
         if path is None:
-            fail(errno.ENODATA)
+            raise self._not_here(view, ordinal)
         if empties:
             self._empty(Guid(guid), path)
         handle = Handle(os.open(path, flags_here), guid, path, True, self._process(pid))
         handle.dirty = empties
         handle.alias = handle.inode != inode
         return self.handles.add(handle)
+
+    def _not_here(self, view: View, ordinal: int) -> NotHere:
+        state, names = self.contents.state(view, ordinal), view.node_names()
+        me, face = self._store.node, face_of(state, self._store.node, list(names))
+        others = frozenset({*state.holds, state.by}) - {me}  # as long as they move, who held them may have them
+        holders = [names.get(node, node[:8]) for node in face.holds - {me} or others]
+        refusal = fetching.not_here(face.name, state.guid, holders, comes=me in face.holds)
+        return NotHere(state.guid, face.name, others, refusal)
 
     def _open_path(self, newborn: Newborn) -> str:
         """Where the bytes of a newborn can be opened; of one that was removed, those of an open handle."""
@@ -470,14 +488,15 @@ class Writing(Acting):
             os.rename(draft, handle.path)
             self._state_bytes(guid, handle.path, handle.process)
             return
-        if self.contents.has_version(guid, hash_file(bytes_here)):
+        digest = hash_file(bytes_here)
+        if self.contents.has_version(guid, digest):
             return
-        stem, extension = split_extension(effects.name_of(state).encode("utf-8", "surrogatepass"))
-        said = f" ({self._store.info.alias}, {self._date()})".encode()
-        room = 255 - len(said) - len(extension)
-        name = stem[:room].decode("utf-8", "ignore").encode() + said + extension
+        name = copy_name(effects.name_of(state), self._store.info.alias, self._date()).encode()
         tags = [*sorted(state.tags()), CONFLICT_TAG]
-        copy = self.nursery.new(new_guid(self._store.machine.random_bytes(16)), "", name, tags)
+        number = copy_guid(guid, digest)
+        if self.looks.view().ordinal(number) is not None or self.nursery.by_inode.get(inode_of_guid(number)):
+            number = new_guid(self._store.machine.random_bytes(16))  # these very bytes were kept so once before
+        copy = self.nursery.new(number, "", name, tags)
         copy.like = guid
         take(bytes_here, copy.path)
         copy.remember()
@@ -521,6 +540,7 @@ class Writing(Acting):
         line: Line | None = None
         try:
             inherits = newborn.placed is not None and bool(newborn.placed.knows)
+            inherits = inherits or may_be_copy(newborn.guid)  # another node may have made it, too
             if not newborn.xattrs and not self.contents.places_anew and not inherits:
                 # Else what is stated, or where it is to stand, takes a look at the index.
                 line = self._state_birth(pid, lambda said: self.contents.birth(said, newborn, name, digest, place))

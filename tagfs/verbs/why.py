@@ -32,7 +32,8 @@ class Placed(NamedTuple):
     """Who chose the holders of a file last, and when (ms, node alias).
 
     `how`: `born` (where it was added, as nobody chose), `hand`, `rule`, `undo` (back to how it
-    was). `rules`: the queries of the rules, those that were taken back since among them.
+    was), `read` (brought here when it was opened). `rules`: the queries of the rules, those that
+    were taken back since among them.
     `action`: as `lyts undo` takes it, None for none.
     """
 
@@ -65,15 +66,14 @@ def placed_by(store: Store, view: View, state: FileState) -> Placed:
     said_at, who = state.registers.get("placed_by", ("", []))
     known = {guid: str(Thing.unpacked(_unpack(raw)).value("query", guid[:8])) for guid, raw in view.things(RULE_THING)}
     queries = [known.get(rule, rule[:8]) for rule in who if rule != BY_HAND]
-    action = None
+    said = None
     if at != state.born:
-        action = next(
-            (fact.action for fact in facts_about(store, view, [state.guid])[state.guid] if fact.at == at), None
-        )
+        said = next((fact for fact in facts_about(store, view, [state.guid])[state.guid] if fact.at == at), None)
+    action = said.action if said is not None else None
     if said_at == at:
         how = "rule" if queries else "hand" if who else "undo"
     else:
-        how = "born" if at == state.born else "hand"
+        how = "born" if at == state.born else "hand" if said is None or action is not None else "read"
     return Placed(how, ms_of(at) if at else 0, names.get(node_of(at), node_of(at)) if at else "", queries, action)
 
 

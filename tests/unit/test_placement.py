@@ -12,7 +12,7 @@ from tagfs.errors import StoreError
 from tagfs.face import holders
 from tagfs.layout import Layout
 from tagfs.merge import FileState, join
-from tagfs.placement import Settings, is_by_hand, knowing, read_settings, to_state
+from tagfs.placement import Fetch, Settings, is_by_hand, knowing, read_settings, to_state
 from tests.support.facts import FILES, NODES, Fact, arbitrary_facts, made, stamp
 
 
@@ -59,6 +59,12 @@ def test_who_chose_last_is_known() -> None:
         ("[placement]\n", Settings()),
         ("[placement]\ndefault = 'here, server'\n", Settings(("here", "server"))),
         ("[placement]\ndefault = ['laptop']\nmin_copies = 2\n", Settings(("laptop",), 2)),
+        ("[placement]\nfetch_on_read = true\n", Settings(fetch=Fetch(20, 500 << 20, 60))),
+        (
+            "[placement]\nfetch_on_read = true\nfetch_files = 3\nfetch_mib = 7\nfetch_wait_s = 5\n",
+            Settings(fetch=Fetch(3, 7 << 20, 5)),
+        ),
+        ("[placement]\nfetch_on_read = false\nfetch_files = 3\n", Settings()),
     ],
 )
 def test_settings_are_read(tmp_path: Path, text: str, expected: Settings) -> None:
@@ -76,6 +82,9 @@ def test_settings_are_read(tmp_path: Path, text: str, expected: Settings) -> Non
         "[placement]\nmin_copies = true\n",
         "[placement]\nmin_copies = '2'\n",
         "[placement]\ndefault = [\n",
+        "[placement]\nfetch_on_read = 1\n",
+        "[placement]\nfetch_on_read = true\nfetch_files = 0\n",
+        "[placement]\nfetch_wait_s = 100_000\n",
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:

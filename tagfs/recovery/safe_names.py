@@ -1,7 +1,8 @@
 """Names and folders for copies that leave the store: safe on every file system, and each once.
 
-Used wherever files come out under their own names. `recover.py` stands alone and says the
-same rules again; they are few, so that it can.
+Used wherever lyts lets files out under their own names. The scripts in `scripts/` stand alone and
+do the like with what a plain shell can: the same folders; for names without NFC, and of two
+files with one name both get digits of their GUID, so that no order matters.
 
 A name (`safe_name`), of a file or of a folder:
 

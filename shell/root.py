@@ -60,6 +60,7 @@ TABLE: dict[str, Entry] = {
     "doctor": Entry(_CARE, "Looks whether all is set up well."),
     "fsck": Entry(_CARE, "Checks the store: ledgers, index, bytes."),
     "reindex": Entry(_CARE, "Makes the index again."),
+    "recover": Entry(_CARE, "Builds a store out of whatever is left of others."),
     "migrate": Entry(_CARE, "Brings the store to the format of this lyts."),
     "help": Entry(_HELP, "Explains a command."),
     "completion": Entry(_HELP, "Prints what makes Tab complete lyts commands in your shell."),

@@ -72,7 +72,7 @@ def _lacking(guid: str, standing: Iterable[Fact], wanted: Iterable[Fact]) -> lis
     """Those facts that would add something to what stands in a folder."""
     there = join(guid, standing)
     lacking = []
-    for fact in sorted(wanted, key=_left_out_first):
+    for fact in sorted(wanted, key=left_out_first):
         more = there.copy()
         more.add(fact)
         if more != there:
@@ -81,5 +81,6 @@ def _lacking(guid: str, standing: Iterable[Fact], wanted: Iterable[Fact]) -> lis
     return lacking
 
 
-def _left_out_first(fact: Fact) -> tuple[bool, str]:
+def left_out_first(fact: Fact) -> tuple[bool, str]:
+    """The order in which facts enter ledgers that not everyone reads: who is left out, then all else by stamp."""
     return not (fact.knows and not all(fact.knows.values())), fact.at

@@ -121,6 +121,16 @@ class Change:
                 self._applier.entry(fact.file)  # which is noted as mentioned there
             self.said.setdefault(folder, []).append((fact, encode_fact(fact)))
 
+    def take_in(self, folder: Folder, lines: Iterable[tuple[Fact, bytes]]) -> None:
+        """Write lines that this node reads here for the first time into its own ledger in a folder, as they are."""
+        for fact, line in lines:
+            self.name_set(folder)
+            if fact.by == self.node:
+                # An older copy of this node said it; what it says from now on must come after.
+                self._clock.observe(when_of(fact.at), self.wall_ms)
+            self._applier.add(fact, None)
+            self.said.setdefault(folder, []).append((fact, line))
+
     def has_stated(self) -> bool:
         """Whether anything is to be written."""
         return bool(self.said)

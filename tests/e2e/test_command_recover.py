@@ -1,0 +1,85 @@
+"""`lyts recover` as a person types it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Lyts
+
+
+@pytest.fixture
+def lyts(tmp_path: Path) -> Lyts:
+    return Lyts(tmp_path / "home")
+
+
+@pytest.fixture
+def old(lyts: Lyts) -> Path:
+    """A store with three files, which then stands somewhere else: the machine is gone."""
+    lyts.quick("init", "--alias", "laptop")
+    lyts.quick("add", "-t", "rome", lyts.file("a.jpg"), lyts.file("b.jpg"))
+    lyts.quick("add", lyts.file("c.txt"))
+    place = lyts.home / "old disk"
+    lyts.store.rename(place)
+    return place
+
+
+def test_24_recover_makes_a_store_with_all_of_an_old_one(lyts: Lyts, old: Path) -> None:
+    done = lyts("recover", str(old))
+    assert "took" in done.out
+    assert "3 files have bytes here that had none" in done.out
+    assert "Made a store" in done.err
+    assert lyts.names("rome") == ["a.jpg", "b.jpg"]
+    lyts.check()
+    again = lyts.quick("recover", str(old))
+    assert "took 0 lines" in again.out
+    lyts.check()
+
+
+def test_24_a_store_that_was_moved_goes_on_with_node_here(lyts: Lyts, old: Path) -> None:
+    shutil.copytree(old, lyts.store)
+    toml = lyts.store / "store.toml"
+    lines = [line for line in toml.read_text().splitlines() if not line.startswith("machine_id")]
+    toml.write_text("\n".join([*lines, 'machine_id = "another machine"', ""]))
+    assert "machine" in lyts.quick("tag", "x", "a.jpg", code=None).err
+    lyts.quick("node", "here", "--moved", "--yes")
+    lyts.quick("tag", "x", "a.jpg")
+    assert lyts.names("x") == ["a.jpg"]
+    lyts.check()
+
+
+def test_recover_names_the_new_device_as_no_other(lyts: Lyts, old: Path) -> None:
+    assert "laptop" in lyts.quick("recover", "--alias", "laptop", str(old), code=2).err
+    assert not lyts.store.exists()
+    lyts.quick("recover", "--alias", "tablet", str(old))
+    assert "tablet" in lyts.quick("where", "a.jpg").out
+    assert "rename" in lyts.quick("recover", "--alias", "other", str(old), code=2).err
+
+
+def test_recover_lists_what_is_missing_with_who_has_it(lyts: Lyts, old: Path) -> None:
+    next(old.glob("sets/*/data/*/*--a.jpg")).unlink()
+    next(old.glob("sets/*/data/*/*--b.jpg")).write_bytes(b"B.jpg")
+    found = lyts.quick("recover", "--alias", "new", str(old), code=1)
+    assert "2 files are known, but the bytes were not there" in found.out
+    assert "a.jpg  kept by laptop" in found.out
+    assert "lyts find recovered" in found.out
+    assert "damaged, or edited" in found.err
+    assert lyts.names("recovered") == ["b (recovered).jpg"]
+    lyts.check()
+    listed = {(one["what"], one.get("name")) for one in lyts.json("recover", str(old), code=1)}
+    assert {("missing", "a.jpg"), ("missing", "b.jpg")} <= listed
+
+
+def test_recover_dry_run_makes_nothing(lyts: Lyts, old: Path) -> None:
+    assert "about 3 files; there are bytes for 3 of them" in lyts.quick("recover", "--dry-run", str(old)).out
+    assert not lyts.store.exists()
+    assert lyts.json("recover", "--dry-run", str(old))[0]["files"] == 3
+
+
+def test_recover_refuses_what_is_no_source(lyts: Lyts, old: Path) -> None:
+    assert "not a folder" in lyts.quick("recover", str(old / "nowhere"), code=2).err
+    inside = lyts.quick("--store", str(old / "new"), "recover", str(old), code=2).err
+    assert "only to be read" in inside
+    assert not (old / "new").exists()

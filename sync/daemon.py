@@ -588,10 +588,9 @@ class Daemon:
             self._note_waiting(guid, wanted, looked)
             if not self._is_waited_for(guid):
                 actions = [action for action in actions if not isinstance(action, Prove)]
-            waits_for_a_fact = False
-            if self._store.node in wanted.holds:  # who does not hold it by its own facts has read why it went
-                at_once = [one for one in actions if not self._waits_for_a_fact(looking, looked, data, one)]
-                waits_for_a_fact, actions = len(at_once) < len(actions), at_once
+            is_holder = self._store.node in wanted.holds
+            at_once = [one for one in actions if not self._comes_too_soon(looking, looked, data, one, is_holder)]
+            comes_too_soon, actions = len(at_once) < len(actions), at_once
             if actions:
                 log.debug("%s: %s", guid, actions)
             done = hands.carry_out(state, data, looked, actions)
@@ -605,7 +604,7 @@ class Daemon:
                 self._proofs[guid] = set(done.proofs)
                 done.again.add(guid)
             self._agenda.add(done.again)
-            if looked.again or waits_for_a_fact or guid in self._waits:
+            if looked.again or comes_too_soon or guid in self._waits:
                 self._agenda.again(guid, now_ms)
             elif not actions:
                 self._agenda.settled(guid)
@@ -617,12 +616,17 @@ class Daemon:
             self._agenda.add([guid])
 
     @staticmethod
-    def _waits_for_a_fact(looking: Looking, looked: Looked, data: str, action: Action) -> bool:
-        """Whether a deletion may have come before its fact: put back at once, the file would come back everywhere."""
+    def _comes_too_soon(looking: Looking, looked: Looked, data: str, action: Action, is_holder: bool) -> bool:
+        """Whether a deletion may have come before its fact, or before the proof that those who hold the file have it.
+
+        Put back at once, it would come back everywhere.
+        """
         if not isinstance(action, Put) or action.source.members is not None or action.replaces is not None:
             return False
         kept = looked.kept.get(action.source.sha256)
-        return kept is not None and looking.may_be_explained(action.members, data, kept)
+        if kept is None:
+            return False
+        return looking.may_be_explained(action.members, data, kept) if is_holder else looking.came_lately(kept)
 
     def _copies(self) -> int:
         """How many proofs are asked for before bytes leave; those of all holders while the settings are damaged."""

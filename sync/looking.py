@@ -34,7 +34,7 @@ from tagfs.merge import FileState
 QUIET_NS = 2 * 10**9
 SILENT_MS = 3_600_000
 FACT_NS = 10 * 10**9
-"""How long the fact behind a deletion may take longer than the deletion: 7 to 13 s on a full link."""
+"""How long the fact or the proof behind a deletion may take longer than the deletion: 7 to 13 s on a full link."""
 
 
 class Looked(NamedTuple):
@@ -196,9 +196,13 @@ class Looking:
         Args:
             kept: where the bytes went when it was deleted.
         """
-        status = self._status(members, data_name(data))
-        if status is None or not status.whole.deleted or status.whole.modified_by == self._device7:
+        if not self.came_lately(kept):
             return False
+        status = self._status(members, data_name(data))
+        return status is not None and status.whole.deleted and status.whole.modified_by != self._device7
+
+    def came_lately(self, kept: str) -> bool:
+        """Whether bytes went into the keep so lately that what is behind it may be on its way."""
         try:
             return self._wall_ns() - os.stat(kept).st_ctime_ns < FACT_NS
         except FileNotFoundError:

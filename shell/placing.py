@@ -145,6 +145,7 @@ _LEFT = {
     "last": ("{files} left as {it}, since nobody else would keep the bytes: {names}", "is", "are"),
     "unknown": ("{files} left as {it}: who was kept from knowing a file cannot keep it ({names})", "is", "are"),
     "by hand": ("{files} left as {it}: a person chose who keeps {them}", "is", "are"),
+    "lost": ("{files} left as {it}: only devices that were forgotten kept the bytes ({names})", "is", "are"),
 }
 
 

@@ -90,12 +90,12 @@ def objects(store: Store, guids: Sequence[str]) -> list[dict[str, Any]]:
 
     docs/reference/json.md says what each key means.
     """
-    from tagfs.face import face_of
+    from tagfs.face import face_of, still_there
     from tagfs.place import places
 
     states = store.states(guids)
     with store.view(fresh=False) as view:
-        names = view.node_names()
+        names, gone = view.node_names(), view.nodes_that_left()
         where = places(store.layout, view, store.node)
         out = []
         for guid, state in zip(guids, states, strict=True):
@@ -112,7 +112,7 @@ def objects(store: Store, guids: Sequence[str]) -> list[dict[str, Any]]:
                     "modified": utc_text(face.mtime_ns),
                     "added": utc_text((face.born_when >> 16) * 1_000_000),
                     "sha256": face.sha256,
-                    "holds": sorted(names.get(node, node) for node in face.holds),
+                    "holds": sorted(names.get(node, node) for node in still_there(face.holds, gone)),
                     "from": face.from_folder,
                     "trashed": face.trashed,
                     "path": where.find(face.data, face.holds),

@@ -110,6 +110,8 @@ class Daemon:
         self._waits: dict[str, str] = {}
         self._heard: dict[str, tuple[tuple[int, int, int], proofs.Said]] = {}
         self._nodes: dict[str, NodeInfo] = {}
+        self._gone: frozenset[str] = frozenset()
+        """Those of the nodes that were forgotten."""
         self._trusted: dict[str, Trusted] = {}
         self._sets: list[NodeSet] = []
         self._shelves = Shelves(store.layout, {})
@@ -363,6 +365,10 @@ class Daemon:
             else:
                 self._reconciled_ms = -RECONCILE_MS
         if (nodes, sets) != (self._nodes, self._sets):
+            gone = frozenset(guid for guid, node in nodes.items() if node.gone)
+            if gone != self._gone:
+                self._gone = gone
+                self._reconciled_ms = -RECONCILE_MS  # what only they held may be here all the same
             self._nodes, self._sets = nodes, sets
             self._trusted = trusted_nodes(self._store.node, nodes)
             self._share()
@@ -492,6 +498,8 @@ class Daemon:
 
     def _hear(self) -> None:
         """What others have proven and wait for."""
+        for folder in self._heard.keys() - self._ledger_paths.keys():
+            self._agenda.add(self._heard.pop(folder)[1].waits)  # it was forgotten
         for folder, guid in self._ledger_paths.items():
             try:
                 found = os.stat(os.path.join(folder, proofs.FILE_NAME))
@@ -582,7 +590,7 @@ class Daemon:
             if guid in self._odd:
                 hands.take_out_of_trash_cans(guid)
             data = state.made.data
-            wanted = wanted_of(state, self._nodes)
+            wanted = wanted_of(state, self._nodes, self._gone)
             looked = looking.look(state, data, odd=guid in self._odd)
             actions = decide(self._store.node, wanted, looked.here, self._proofs_of(guid), copies)
             self._note_waiting(guid, wanted, looked)

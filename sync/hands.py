@@ -100,6 +100,8 @@ class Hands:
         if isinstance(action, machine.DropEdit):
             remove(looked.edits[action.sha256])
             return True
+        if isinstance(action, machine.Hold):
+            return self._hold(state.guid, action, done)
         return self._keep_both(state, looked, action, done)
 
     def _path_of(self, looked: Looked, source: Source) -> str:
@@ -125,6 +127,15 @@ class Hands:
 
         self._store.act(say)
         done.again.add(state.guid)
+        return True
+
+    def _hold(self, guid: str, action: machine.Hold, done: Done) -> bool:
+        def say(change: Change) -> None:
+            change.unasked = True
+            change.about_file(guid, holds={**dict.fromkeys(sorted(action.instead), False), change.node: True})
+
+        self._store.act(say)
+        done.again.add(guid)
         return True
 
     def _second_copy(self, path: str, place: str) -> None:

@@ -17,6 +17,9 @@ The rules:
   in its place only when it stays silent for long.
 - Two edits that did not know of each other are both kept: the one in place stays, the
   other becomes a file of its own.
+- A node that was forgotten never counts: nothing it has proven, nothing it holds. Folders
+  keep their ids, so the folder of a set is where its files stay when a member is forgotten. Where
+  all who held a file were, whoever has its bytes says that it holds it from now on.
 
 Facts only grow, so whatever was done under fewer of them is answered under more.
 """
@@ -35,7 +38,8 @@ Members = frozenset[str]
 class Wanted(NamedTuple):
     """What the facts that this node has read say about a file.
 
-    `digest` stands for the placement facts as a whole (`sync.placing.digest_of`).
+    `digest` stands for the placement facts as a whole (`sync.placing.digest_of`). `holds` also names
+    nodes that were forgotten since (`gone`). `unknown` are those that may not know the file.
     """
 
     guid: str
@@ -44,6 +48,13 @@ class Wanted(NamedTuple):
     holds: Members
     digest: str
     contents: Contents
+    gone: Members = frozenset()
+    unknown: Members = frozenset()
+
+    @property
+    def living(self) -> Members:
+        """The holders that are still in the library; none where all were forgotten."""
+        return self.holds - self.gone
 
 
 class Copy(NamedTuple):
@@ -155,7 +166,13 @@ class KeepBoth(NamedTuple):
     current: str
 
 
-Action = StateContent | Put | Prove | Unlink | Drop | DropEdit | Remove | KeepBoth
+class Hold(NamedTuple):
+    """State that this node holds the file instead of those who did: they were forgotten, and its bytes are here."""
+
+    instead: Members
+
+
+Action = StateContent | Put | Prove | Unlink | Drop | DropEdit | Remove | KeepBoth | Hold
 
 
 def decide(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int = 1) -> list[Action]:
@@ -174,12 +191,13 @@ def decide(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_cop
         return list(stated)  # everything else is decided anew under what was stated
     if wanted.purged:
         return [*_end(wanted, here)]
-    return _Look(me, wanted, here, proofs, min_copies).actions()
+    look = _Look(me, wanted, here, proofs, min_copies)
+    return [Hold(wanted.holds)] if look.is_heir() else look.actions()
 
 
 def _edits_to_state(me: str, wanted: Wanted, here: Here) -> list[StateContent]:
     stated = []
-    speaks_for_silent = me == min(wanted.holds, default=me)
+    speaks_for_silent = me == min(wanted.living, default=me)
     for members, copy in here.placed.items():
         if wanted.contents.is_known(copy.sha256):
             continue
@@ -209,15 +227,17 @@ class _Look:
     """One look at a file that stands."""
 
     def __init__(self, me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int) -> None:
-        proofs = list(proofs)
+        proofs = [proof for proof in proofs if proof.prover not in wanted.gone]
         self.me = me
+        self.wanted = wanted
         self.here = here
         self.heads, self.left = wanted.contents
         self.digest = wanted.digest
         self.target = wanted.holds
+        self.living = wanted.living
         self.am_holder = me in wanted.holds
         self.in_place = here.placed.get(wanted.holds)
-        self.proven = self._proven_heads(proofs, min(max(1, min_copies), len(wanted.holds)))
+        self.proven = self._proven_heads(proofs, max(1, min(min_copies, len(self.living))))
         self.held_elsewhere = {proof.sha256 for proof in proofs if proof.prover != me}
         self.proven_by_me = {
             proof.sha256
@@ -233,6 +253,11 @@ class _Look:
             if counts and proof.sha256 in self.heads:
                 by_hash.setdefault(proof.sha256, set()).add(proof.prover)
         return sorted(sha256 for sha256, provers in by_hash.items() if len(provers) >= enough)
+
+    def is_heir(self) -> bool:
+        """Whether nobody is left who holds the file, and its bytes are on this node, which may know it."""
+        may = self.me not in self.wanted.gone | self.wanted.unknown
+        return may and not self.living and bool(self.target) and any(True for _ in self._sources(self.heads))
 
     def actions(self) -> list[Action]:
         return [
@@ -281,7 +306,7 @@ class _Look:
             union = members | self.target
             asked = copy.sha256 in self.heads and not self._is_safe(copy.sha256)
             standing = self.here.placed.get(union)
-            if asked and not members & self.target and (standing is None or standing.sha256 in self.left):
+            if asked and not members & self.living and (standing is None or standing.sha256 in self.left):
                 yield Put(Source(copy.sha256, members), union, standing.sha256 if standing is not None else None)
         if not self.here.placed:
             # What is in this keep alone would never get to who holds the file.

@@ -26,11 +26,11 @@ def digest_of(state: FileState) -> str:
     return sha256("\n".join(said).encode()).hexdigest()[:32]
 
 
-def wanted_of(state: FileState, nodes: Collection[str]) -> Wanted:
+def wanted_of(state: FileState, nodes: Collection[str], gone: Collection[str] = ()) -> Wanted:
     """What `decide` needs of a file's facts.
 
     Args:
-        nodes: all nodes of the library.
+        nodes: all nodes of the library, those that were forgotten (`gone`) among them.
     """
     return Wanted(
         guid=state.guid,
@@ -39,4 +39,6 @@ def wanted_of(state: FileState, nodes: Collection[str]) -> Wanted:
         holds=holders(state, nodes),
         digest=digest_of(state),
         contents=contents_of(state),
+        gone=frozenset(gone),
+        unknown=frozenset(node for node, (_, yes) in state.knows.items() if not yes),
     )

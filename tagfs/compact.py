@@ -56,8 +56,8 @@ def drop_lines(store: Store, guids: Collection[str]) -> int:
 
 
 def _all_have_read(store: Store, view: View) -> bool:
-    """Whether every other node has read our ledger to its end."""
-    others = set(view.node_names()) - {store.node}
+    """Whether every other node that is still in the library has read our ledger to its end."""
+    others = view.node_names().keys() - view.nodes_that_left() - {store.node}
     own = store.node[:8]
     newest = newest_read(known_segments(view.tx, view.db)).get(own, "")
     read = {s.node: s.read.get(own, "") for s in seen_by_others(store.layout.ledgers, store.info.ledger_folder)}

@@ -86,6 +86,14 @@ def holders(state: FileState, nodes: Collection[str]) -> frozenset[str]:
     return frozenset(knowing[:1])
 
 
+def still_there(holds: frozenset[str], gone: Collection[str]) -> frozenset[str]:
+    """Those of the holders of a file that count: a node that was forgotten does not.
+
+    Where none is left, nobody else is said to have what they had; whoever has bytes of it says so (`sync.machine`).
+    """
+    return holds.difference(gone) or holds
+
+
 def face_of(state: FileState, node: str, nodes: Collection[str] = ()) -> Face:
     """The face of a file as the node with GUID `node` sees it."""
     made = state.made

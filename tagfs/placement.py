@@ -23,7 +23,7 @@ from tagfs.bucket import Clock, utc_ms
 from tagfs.errors import StoreError
 from tagfs.face import Face, face_of, holders
 from tagfs.fact import BY_HAND, Fact
-from tagfs.glossary import NODE_THING, RULE_THING, Thing
+from tagfs.glossary import RULE_THING, Thing
 from tagfs.index.read import View
 from tagfs.layout import Layout
 from tagfs.merge import FileState, join
@@ -81,12 +81,6 @@ def rules_of(view: View) -> list[Rule]:
         if holds:
             found.append(Rule(guid, thing.value("query", ""), holds))
     return sorted(found, key=lambda rule: (rule.query, rule.guid))
-
-
-def nodes_that_left(view: View) -> frozenset[str]:
-    """The nodes that were forgotten: nothing is placed on them any more."""
-    things = ((guid, Thing.unpacked(_unpack(packed))) for guid, packed in view.things(NODE_THING))
-    return frozenset(guid for guid, thing in things if thing.value("gone", False))
 
 
 def rule_clock(now_ms: int) -> Clock:
@@ -153,7 +147,7 @@ class Placing:
         self._clock = rule_clock(wall_ms)
         self.rules = rules_of(view)
         default = tuple(default)
-        gone = nodes_that_left(view) if self.rules or default else frozenset()
+        gone = view.nodes_that_left() if self.rules or default else frozenset()
         self.rules = [rule for one in self.rules if (rule := one._replace(holds=one.holds - gone)).holds]
         named = (node if name == HERE else view.node(name) for name in default)
         self._default = frozenset(guid for guid in named if guid is not None and guid not in gone)

@@ -226,7 +226,8 @@ def forget(ctx: click.Context, node: str, yes: bool) -> int:
         )
         app.output.say("\n".join(f"  {one}" for one in lost.names))
         if lost.files > len(lost.names):
-            app.output.say(f"  and {lost.files - len(lost.names)} more: lyts find 'holds={found.alias}'")
+            more = f"  and {lost.files - len(lost.names)} more; once it is forgotten: lyts find 'holds={found.alias}'"
+            app.output.say(more)
         app.output.say("To save them first, connect it and let another device hold them: lyts restore")
     if not app.output.confirm(f"{found.alias} leaves the library for good.", yes):
         return EXIT_NOTHING

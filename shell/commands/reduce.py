@@ -39,6 +39,6 @@ def command(
     app = app_of(ctx)
     found = pick(app, targets, query)
     around = known(app)
-    choice = without(chosen(app, around, nodes), around.around.gone)
+    choice = without(chosen(app, around, nodes))
     placed = place(app.store, found.guids, choice, around.around, dry_run=dry_run)
     return tell_placed(app, around, placed, dry_run=dry_run)

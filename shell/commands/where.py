@@ -48,7 +48,8 @@ def command(ctx: click.Context, target: str, as_json: bool) -> int:
     app = app_of(ctx)
     guid = pick_one(app, target, also_trash=True).guid
     around = known(app)
-    found = where(app.store, guid, around.around.nodes, around.around.online, around.around.min_copies)
+    look = around.around
+    found = where(app.store, guid, look.nodes, look.gone, look.online, look.min_copies)
     if as_json:
         app.output.json([where_object(found, around)])
         return EXIT_DONE
@@ -66,10 +67,12 @@ def _rows(found: Where, around: Known) -> Iterator[tuple[str, str]]:
 
     yield "id", found.guid
     yield "size", size_text(found.size_bytes)
-    knowing = [node for node in around.nodes if node not in found.unknown_to]
+    knowing = [node for node, info in around.nodes.items() if node not in found.unknown_to and not info.gone]
     yield "known to", named(knowing) if found.unknown_to else "every device"
     yield "kept by", f"{named(found.holds) or 'nobody'} ({placed_text(found.placed)})"
-    if len(found.holds) < around.around.min_copies:
+    if found.holds and found.holds <= around.around.gone:
+        yield "", "forgotten since: nobody who is left is known to have the bytes"
+    elif len(found.holds) < around.around.min_copies:
         yield "", f"fewer devices than the {around.around.min_copies} that min_copies asks for"
     for one in found.here:
         yield "here", f"{_HERE[one.state]}{one.path}"
@@ -122,7 +125,7 @@ def where_object(found: Where, around: Known) -> dict[str, Any]:
         "name": found.name,
         "size_bytes": found.size_bytes,
         "sha256": found.sha256,
-        "knows": named(node for node in around.nodes if node not in found.unknown_to),
+        "knows": named(node for node, info in around.nodes.items() if node not in found.unknown_to and not info.gone),
         "unknown_to": named(found.unknown_to),
         "holds": named(found.holds),
         "min_copies": around.around.min_copies,

@@ -35,6 +35,15 @@ def held_by_fewer(everything: BitMap, holders: Iterable[BitMap], copies: int) ->
     return everything - at_least[copies]
 
 
+def orphans(view: View, nodes: Mapping[str, NodeInfo]) -> BitMap:
+    """The living files that only nodes hold which were forgotten."""
+    found = BitMap()
+    for guid, node in nodes.items():
+        if node.gone and (term := view.term(HOLDS, "", guid)) is not None:
+            found |= view.posting(term)
+    return found & scarce(view, nodes, 1)
+
+
 def scarce(view: View, nodes: Mapping[str, NodeInfo], copies: int) -> BitMap:
     """The living files that fewer than so many nodes hold which are still in the library."""
     there = [
@@ -56,6 +65,7 @@ def examine(root: str, machine: Machine) -> list[Remark]:
 
 def _examine(store: Store, now_ms: int) -> Iterator[Remark]:
     nodes = store.read(nodes_of)
+    yield from _lost(store, nodes)
     if sum(not node.gone for node in nodes.values()) < 2:
         return
     try:
@@ -75,8 +85,8 @@ def _examine(store: Store, now_ms: int) -> Iterator[Remark]:
     wanted = settings.min_copies
 
     def look(view: View) -> tuple[int, list[str]]:
-        found = scarce(view, nodes, wanted)
-        return len(found), [view.name(ordinal) for ordinal in found[:SHOWN]]
+        found = scarce(view, nodes, wanted) - orphans(view, nodes)
+        return len(found), _names(view, found)
 
     count, names = store.read(look)
     if count:
@@ -99,6 +109,25 @@ def _examine(store: Store, now_ms: int) -> Iterator[Remark]:
             f"{_some([one.name for one in slow[:SHOWN]], len(slow))}",
             "lyts where NAME says which device to connect",
         )
+
+
+def _lost(store: Store, nodes: Mapping[str, NodeInfo]) -> Iterator[Remark]:
+    def look(view: View) -> tuple[int, list[str]]:
+        found = orphans(view, nodes)
+        return len(found), _names(view, found)
+
+    count, names = store.read(look)
+    if count:
+        yield Remark(
+            NOTE,
+            TOPIC,
+            f"{_files(count)} kept only by devices that were forgotten: {_some(names, count)}",
+            "the bytes may be in a backup, or on that device still; lyts rm takes a file out of the library",
+        )
+
+
+def _names(view: View, files: BitMap) -> list[str]:
+    return [view.name(ordinal) for ordinal in files[:SHOWN]]
 
 
 def _files(count: int) -> str:

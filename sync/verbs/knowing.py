@@ -13,8 +13,7 @@ from copy import deepcopy
 from functools import partial
 from typing import NamedTuple
 
-from sync.verbs.placement import ALREADY, LAST, Around, Placed, Waiting
-from sync.verbs.waiting import something_moves, waits_of
+from sync.verbs.placement import ALREADY, LAST, Around, Placed, waiting_for
 from tagfs.change import Change
 from tagfs.face import face_of, holders
 from tagfs.merge import FileState
@@ -63,7 +62,7 @@ def leaving_out(nodes: Collection[str]) -> Choice:
         after = before - out
         said = dict.fromkeys(sorted(out), False)
         holds: dict[str, bool] = {}
-        if not after - around.gone:
+        if before - around.gone and not after - around.gone:
             # Nobody else has its bytes: whoever is at hand gets them, this node first. It is named, else
             # that would be another once more nodes are known.
             heir = min(({around.me} & left) or (around.online & left) or left)
@@ -108,10 +107,8 @@ def decided(state: FileState, choose: Choice, around: Around, shown: Shown) -> W
     if isinstance(word, str):
         shown.stays(word, face.name)
         return None
-    before = holders(state, around.nodes)
-    move = before - around.gone, word.after - around.gone, around.online, around.min_copies
-    waiting = Waiting(waits_of(*move), something_moves(*move))
-    shown.moves(face.name, face.size_bytes, before, word.after, around.min_copies, waiting)
+    before, after = holders(state, around.nodes) - around.gone, word.after - around.gone
+    shown.moves(face.name, face.size_bytes, before, after, around.min_copies, waiting_for(before, after, around))
     for node in word.knows:
         shown.whom[node] = shown.whom.get(node, 0) + 1
     return word

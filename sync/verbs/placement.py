@@ -23,7 +23,7 @@ from tagfs.verbs.tagging import chunks
 
 NAMES_KEPT = 10
 
-ALREADY, LAST, UNKNOWN, BYHAND, CHANGED = "already", "last", "unknown", "by hand", "changed"
+ALREADY, LAST, UNKNOWN, BYHAND, LOST = "already", "last", "unknown", "by hand", "lost"
 
 
 class Wish(NamedTuple):
@@ -111,13 +111,13 @@ class Around(NamedTuple):
 
 
 Choice = Callable[[FileState, frozenset[str]], Wish | str]
-"""From a file and its holders to who is to hold it, or the reason why it stays as it is."""
+"""From a file and its holders (no forgotten ones) to who is to hold it, or the reason why it stays as it is."""
 
 
 # -- choosing; pure
 
 
-def without(nodes: Collection[str], gone: Collection[str] = ()) -> Choice:
+def without(nodes: Collection[str]) -> Choice:
     """These nodes hold files no longer."""
     dropped = frozenset(nodes)
 
@@ -125,7 +125,7 @@ def without(nodes: Collection[str], gone: Collection[str] = ()) -> Choice:
         if not now & dropped:
             return ALREADY
         after = now - dropped
-        return Wish(after, [BY_HAND]) if after - frozenset(gone) else LAST
+        return Wish(after, [BY_HAND]) if after else LAST
 
     return choose
 
@@ -162,20 +162,26 @@ def decided(
     state: FileState, choose: Choice, around: Around, placed: Placed
 ) -> tuple[dict[str, bool], list[str]] | None:
     """What is to be stated about a file, None for nothing; counted into `placed`."""
-    before = holders(state, around.nodes)
+    before = holders(state, around.nodes) - around.gone
     face = face_of(state, around.me, around.nodes)
-    wish = choose(state, before)
+    # Who has bytes of a file that only forgotten nodes held says so by itself; a wish would bring none.
+    wish = choose(state, before) if before else LOST
     if isinstance(wish, str):
         placed.stays(wish, face.name)
         return None
-    said = to_state(state, around.nodes, wish.holds)
+    after = wish.holds - around.gone
+    said = to_state(state, around.nodes, after)
     if not said:
         placed.stays(ALREADY, face.name)
         return None
-    move = before - around.gone, wish.holds - around.gone, around.online, around.min_copies
-    waiting = Waiting(waits_of(*move), something_moves(*move))
-    placed.moves(face.name, face.size_bytes, before, wish.holds, around.min_copies, waiting)
+    placed.moves(face.name, face.size_bytes, before, after, around.min_copies, waiting_for(before, after, around))
     return said, wish.placed_by
+
+
+def waiting_for(before: frozenset[str], after: frozenset[str], around: Around) -> Waiting:
+    """What a move waits for, none of whose nodes was forgotten."""
+    move = before, after, around.online, around.min_copies
+    return Waiting(waits_of(*move), something_moves(*move))
 
 
 # -- stating

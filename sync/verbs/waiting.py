@@ -35,7 +35,7 @@ def waits_of(
     away = frozenset(after) - frozenset(online)
     added, dropped = frozenset(after) - frozenset(before), frozenset(before) - frozenset(after)
     waits = {Wait(BYTES, frozenset({node})) for node in added & away}
-    if added and not frozenset(before) & frozenset(online):
+    if added and before and not frozenset(before) & frozenset(online):
         waits.add(Wait(BYTES, frozenset(before)))
     if dropped:
         waits |= {Wait(FREE, frozenset({node})) for node in dropped - frozenset(online)}

@@ -12,7 +12,7 @@ from sync.machine import Members, Proof
 from sync.placing import digest_of
 from sync.shelves import Shelves
 from sync.verbs.waiting import BYTES, FREE, PROOF, Wait
-from tagfs.face import face_of, holders
+from tagfs.face import face_of, holders, still_there
 from tagfs.index.read import View
 from tagfs.layout import Layout
 from tagfs.merge import FileState
@@ -68,11 +68,13 @@ class Where(NamedTuple):
     waits: list[Wait]
 
 
-def where(store: Store, guid: str, nodes: Collection[str], online: Collection[str], min_copies: int) -> Where:
+def where(
+    store: Store, guid: str, nodes: Collection[str], gone: Collection[str], online: Collection[str], min_copies: int
+) -> Where:
     """Look at one file.
 
     Args:
-        nodes: all nodes of the library.
+        nodes: all nodes of the library, those that were forgotten (`gone`) among them.
         online: those connected with this one, itself among them.
     """
     (state,) = store.states([guid])
@@ -85,20 +87,20 @@ def where(store: Store, guid: str, nodes: Collection[str], online: Collection[st
     face = face_of(state, store.node, nodes)
     here = list(_here(store.layout, labels, state, face.holds))
     said = said_by_all(store)
-    found, asks = _proven(state, face.holds, said)
+    found, asks = _proven(state, face.holds, [one for one in said if one.node not in gone])
     return Where(
         guid=guid,
         name=face.name,
         size_bytes=face.size_bytes,
         sha256=face.sha256,
-        unknown_to=face.unknown_to,
-        holds=face.holds,
+        unknown_to=face.unknown_to.difference(gone),
+        holds=still_there(face.holds, gone),
         placed=placed,
         here=here,
         proven=found,
         asks=asks,
         waits=waits_here(
-            store.node, state, nodes, here, [one.node for one in found if one.counts], asks, online, min_copies
+            store.node, state, nodes, gone, here, [one.node for one in found if one.counts], asks, online, min_copies
         ),
     )
 
@@ -185,8 +187,8 @@ def _proven(state: FileState, holds: Members, said: Iterable[Said]) -> tuple[lis
 
 
 def waits_here(
-    me: str, state: FileState, nodes: Collection[str], here: Iterable[Here], proven: Collection[str],
-    asks: Collection[str], online: Collection[str], min_copies: int,
+    me: str, state: FileState, nodes: Collection[str], gone: Collection[str], here: Iterable[Here],
+    proven: Collection[str], asks: Collection[str], online: Collection[str], min_copies: int,
 ) -> list[Wait]:  # fmt: skip
     """Who must be connected for a move to be finished, as far as this node can tell. Pure.
 
@@ -196,11 +198,11 @@ def waits_here(
     """
     if state.made is None:
         return []
-    holds, away = holders(state, nodes), frozenset(nodes) - frozenset(online)
+    holds, away = holders(state, nodes).difference(gone), frozenset(nodes) - frozenset(online)
     kinds = {one.state for one in here}
     waits = []
     if me in holds and IN_PLACE not in kinds and not kinds & {STRAY, KEPT}:
-        others = frozenset(node for node in {*state.holds, state.by} if node != me)
+        others = frozenset(node for node in {*state.holds, state.by} if node != me and node not in gone)
         if others and not others & frozenset(online):
             waits.append(Wait(BYTES, others))
     leaves = STRAY in kinds or (me not in holds and KEPT in kinds) or bool(asks)

@@ -15,7 +15,7 @@ large store; the ledgers are read once for each portion.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -137,7 +137,7 @@ def _files(
     others: set[str],
 ) -> Iterator[Finding]:
     states = _join_all(store.layout.ledgers, portion, portions)
-    nodes = applier.nodes()
+    nodes, gone = applier.nodes(), view.nodes_that_left()
     seen = set()
     for ordinal, row in view.rows(range(view.ordinal_total())):
         guid: str = guid_of_bytes(row.guid)
@@ -160,17 +160,18 @@ def _files(
             expected.setdefault(term, []).append(ordinal)
         if face.listed and store.node in face.holds:
             standing = {content.sha256: content.size_bytes for _, content in truth.content_heads()}
-            held.append(_Held(guid, face, _is_elsewhere(truth, store.node), standing))
+            held.append(_Held(guid, face, _is_elsewhere(truth, store.node, gone), standing))
         elif truth.made is not None and not truth.is_purged():
             others.add(face.data)
     for guid in states.keys() - seen:
         yield Finding("index-missing", short(guid), "a ledger speaks of a file that the index does not know", _REBUILD)
 
 
-def _is_elsewhere(state: FileState, node: str) -> bool:
-    """Whether others hold a file as well, or are to give it to this node."""
+def _is_elsewhere(state: FileState, node: str, gone: Collection[str]) -> bool:
+    """Whether others hold a file as well, or are to give it to this node. `gone`: those that were forgotten do not."""
     mine = state.holds.get(node, ("", True))[0]
-    return any(other != node and (yes or at == mine) for other, (at, yes) in state.holds.items())
+    others = ((at, yes) for other, (at, yes) in state.holds.items() if other != node and other not in gone)
+    return any(yes or at == mine for at, yes in others)
 
 
 def _join_all(ledgers: str, portion: int, portions: int) -> dict[str, FileState]:

@@ -193,21 +193,34 @@ class View(Rows):
             yield f"{found}=..", 0
 
     def node(self, alias: str) -> str | None:
-        """The GUID of a node by its alias or the beginning of its GUID."""
-        found = None
-        for guid, name in self.node_names().items():
-            if name == alias:
-                return guid
-            if len(alias) >= 8 and guid.startswith(alias):
-                found = guid
-        return found
+        """The GUID of a node by its alias or the beginning of its GUID; of several the one that is still there."""
+        names = self.node_names()
+        called = [guid for guid, name in names.items() if name == alias]
+        if len(called) > 1:
+            gone = self.nodes_that_left()
+            called.sort(key=lambda guid: guid in gone)
+        if len(alias) >= 8 and not called:
+            called = [guid for guid in names if guid.startswith(alias)][-1:]
+        return called[0] if called else None
 
     def node_names(self) -> dict[str, str]:
         """GUID -> alias of all nodes."""
         return {k[1:].decode(): v.decode() for k, v in self._prefixed("match", b"n")}
 
     def node_aliases(self) -> list[str]:
-        return sorted(self.node_names().values())
+        """The aliases of the nodes that are still in the library."""
+        gone = self.nodes_that_left()
+        return sorted(name for guid, name in self.node_names().items() if guid not in gone)
+
+    def nodes_that_left(self) -> frozenset[str]:
+        """The GUIDs of the nodes that were forgotten: none of them counts where something is computed from nodes."""
+        import msgspec
+
+        from tagfs.glossary import NODE_THING, Thing
+
+        unpack = msgspec.msgpack.Decoder().decode
+        things = ((guid, Thing.unpacked(unpack(packed))) for guid, packed in self.things(NODE_THING))
+        return frozenset(guid for guid, thing in things if thing.value("gone", False))
 
     # -- postings
 

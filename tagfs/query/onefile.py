@@ -45,6 +45,10 @@ class Meanings(Protocol):
         """As in `plan.Vocabulary`."""
         ...
 
+    def nodes_that_left(self) -> frozenset[str]:
+        """As in `plan.Vocabulary`."""
+        ...
+
 
 class OneFile:
     """A library of one file."""
@@ -97,6 +101,9 @@ class OneFile:
 
     def node_aliases(self) -> list[str]:
         return self._meanings.node_aliases()
+
+    def nodes_that_left(self) -> frozenset[str]:
+        return self._meanings.nodes_that_left()
 
     def tag_suggestions(self, tag: str) -> Iterable[tuple[str, int]]:
         return ()

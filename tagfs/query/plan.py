@@ -77,7 +77,11 @@ class Vocabulary(Protocol):
         ...
 
     def node_aliases(self) -> list[str]:
-        """The aliases of all nodes."""
+        """The aliases of all nodes that are still in the library."""
+        ...
+
+    def nodes_that_left(self) -> frozenset[str]:
+        """The GUIDs of those that are not."""
         ...
 
     def tag_suggestions(self, tag: str) -> Iterable[tuple[str, int]]:

@@ -256,7 +256,14 @@ def _unknown(planner: Planner, leaf: Asked, why: str, known: Iterable[str], text
 def _holds(planner: Planner, leaf: Asked) -> Step:
     if isinstance(leaf, AnyValue):
         return planner.any_of(_terms(planner, HOLDS, ""))
-    return _one(planner, HOLDS, _node(planner, leaf))
+    node = _node(planner, leaf)
+    found = _one(planner, HOLDS, node)
+    gone = planner.vocabulary.nodes_that_left()
+    if node not in gone:
+        return found
+    # Of one that was forgotten: what nobody else is said to have.
+    others = [term for guid, term in planner.vocabulary.walk(HOLDS, "") if guid not in gone]
+    return planner.all_of([found], [planner.any_of(others)] if others else [])
 
 
 def _knows(planner: Planner, leaf: Asked) -> Step:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tagfs.face import Face, face_of
+from tagfs.face import Face, face_of, still_there
 from tagfs.fact import BY_HAND
 from tagfs.glossary import RULE_THING, Thing
 from tagfs.index.read import View
@@ -84,6 +84,7 @@ def why(store: Store, guid: str) -> Reasons:
     def look(view: View) -> Reasons:
         names = view.node_names()
         by8 = {node[:8]: name for node, name in names.items()}
+        gone = view.nodes_that_left()
         face = face_of(state, store.node, list(names))
         tags = [
             TagReason(
@@ -105,8 +106,8 @@ def why(store: Store, guid: str) -> Reasons:
             born_on=by8.get(node_of(state.born), node_of(state.born)),
             tags=tags,
             implied=_implied(view, own),
-            holds=sorted(names.get(n, n) for n in face.holds),
-            unknown_to=sorted(names.get(n, n) for n in face.unknown_to),
+            holds=sorted(names.get(n, n) for n in still_there(face.holds, gone)),
+            unknown_to=sorted(names.get(n, n) for n in face.unknown_to - gone),
             bytes_at=places(store.layout, view, store.node).find(face.data, face.holds),
             placed=placed_by(store, view, state),
         )

@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterable
 
 from tagfs.errors import BadTag
-from tagfs.face import face_of
+from tagfs.face import face_of, still_there
 from tagfs.fact import time_text
 from tagfs.index.read import View
 from tagfs.merge import FileState
@@ -109,8 +109,9 @@ def get_xattr(view: View, state: FileState, name: str) -> bytes | Refusal:
         return state.guid.encode()
     if name == HOLDS:
         aliases = view.node_names()
+        gone = view.nodes_that_left()
         face = face_of(state, "", list(aliases))
-        return ",".join(sorted(aliases.get(node, node) for node in face.holds)).encode()
+        return ",".join(sorted(aliases.get(node, node) for node in still_there(face.holds, gone))).encode()
     value = _kept(state).get(name)
     return value if value is not None else NO_SUCH
 

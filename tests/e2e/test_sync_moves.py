@@ -53,6 +53,24 @@ def test_nothing_moves_while_who_should_hold_it_is_away(tmp_path: Path) -> None:
         library.until_placed(guid, "tablet", data=b"the only copy\n" * 1000)
 
 
+def test_what_was_on_its_way_to_a_device_that_is_forgotten_stays_where_it_is(tmp_path: Path) -> None:
+    with Library(tmp_path, ["laptop", "tablet"]) as library:
+        laptop, tablet = library
+        guid = laptop.add("song.txt", b"the only copy\n" * 1000)
+        shared = laptop.add("shared.txt", b"two copies\n" * 1000)
+        laptop.wish(shared, tablet=True)
+        library.until_placed(shared, "laptop", "tablet")
+        tablet.stop()
+        laptop.wish(guid, laptop=False, tablet=True)
+        laptop.lyts("node", "forget", "tablet", "--yes")
+        until(lambda: laptop.face(guid).holds == {laptop.guid}, "the laptop holds it again")
+        until(lambda: laptop.placed(guid) == {"laptop": b"the only copy\n" * 1000}, "in place")
+        # What both held does not move.
+        assert laptop.placed(shared) == {"laptop+tablet": b"two copies\n" * 1000}
+        assert '"holds": ["laptop"]' in laptop.lyts("where", shared, "--json").replace("\n", "").replace("  ", "")
+        laptop.lyts("fsck", "--deep")
+
+
 def test_a_member_that_was_away_during_a_move_fetches_nothing_again(tmp_path: Path) -> None:
     """Whether it does is a race with Syncthing that is nearly always won; lost, it costs traffic and no bytes."""
     with Library(tmp_path, ["laptop", "tablet", "server"]) as library:

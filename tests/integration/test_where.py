@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shell.rows import objects
 from sync import proofs
 from sync.machine import Proof
 from sync.placing import digest_of
@@ -15,8 +16,11 @@ from sync.verbs.waiting import BYTES, FREE, PROOF, Wait
 from sync.verbs.where import Where, slow_moves, where
 from tagfs.glossary import NODE_THING
 from tagfs.nodeset import set_id
+from tagfs.placement import rule_clock
+from tagfs.query.onefile import files_found
 from tagfs.seen import Seen, write_seen
 from tagfs.store import Store
+from tagfs.verbs.why import why
 from tests.support.stores import START_MS, Machine, add_files, make_store, say
 
 TABLET = "22222222-0000-4000-8000-000000000002"
@@ -67,7 +71,8 @@ class Desk:
         return Proof(node, sha256 or content.sha256, frozenset(members), digest or digest_of(state))
 
     def where(self, *online: str, min_copies: int = 1) -> Where:
-        return where(self.store, self.guid, self.nodes, {self.me, *online}, min_copies)
+        gone = self.store.read(lambda view: view.nodes_that_left())
+        return where(self.store, self.guid, self.nodes, gone, {self.me, *online}, min_copies)
 
 
 @pytest.fixture
@@ -180,6 +185,40 @@ def test_a_library_of_one_device_is_told_nothing(tmp_path: Path) -> None:
         add_files(store, "a")
     assert examine(str(tmp_path / "store"), machine.real()) == []
     assert examine(str(tmp_path / "nowhere"), machine.real()) == []
+
+
+def test_a_forgotten_device_keeps_and_knows_nothing_any_more(desk: Desk) -> None:
+    mine = desk.guid
+    (lent,) = add_files(desk.store, "lent.flac")
+    say(desk.store, mine, holds={TABLET: True})
+    say(desk.store, lent, holds={TABLET: True, desk.me: False}, knows={SERVER: False})
+    desk.put("sets", "laptop+tablet", "data", *desk.data.split("/"))
+    desk.says(TABLET, "tablet", desk.proof(TABLET, desk.me, TABLET))
+    assert [one.counts for one in desk.where().proven] == [True]
+
+    def forget(change) -> None:  # type: ignore[no-untyped-def]
+        change.about("node", NODE_THING, TABLET, gone=True)
+        change.about("node", NODE_THING, SERVER, gone=True)
+
+    desk.store.act(forget)
+    found = desk.where()
+    assert (found.holds, found.proven, found.waits) == ({desk.me}, [], [])
+    # Its folder is where it was: nothing moves because somebody is gone.
+    assert [(one.state, one.nodes) for one in found.here] == [("in place", {desk.me, TABLET})]
+    rows = {row["guid"]: row for row in objects(desk.store, [mine, lent])}
+    assert [rows[guid]["holds"] for guid in (mine, lent)] == [["laptop"], ["tablet"]]
+    reasons = why(desk.store, lent)
+    assert (reasons.holds, reasons.unknown_to) == (["tablet"], [])
+    with desk.store.view() as view:
+        assert view.node_aliases() == ["laptop"]
+        clock = rule_clock(START_MS)
+        by_name = {name: files_found(f"holds={name}", view, clock) for name in ("laptop", "tablet", "server")}
+        assert [view.name(ordinal) for ordinal in by_name["tablet"]] == ["lent.flac"]
+        assert [view.name(ordinal) for ordinal in by_name["laptop"]] == ["song.flac"]
+        assert not by_name["server"]
+    desk.store.close()
+    remarks = [(one.level, one.what) for one in examine(desk.store.layout.root, desk.machine.real())]
+    assert remarks == [("note", "1 file is kept only by devices that were forgotten: lent.flac")]
 
 
 def test_rules_and_settings_that_name_nobody_are_told(desk: Desk) -> None:

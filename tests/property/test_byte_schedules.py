@@ -9,7 +9,8 @@ import os
 
 import pytest
 
-from tests.support.byte_mistakes import MISTAKES, Mistake
+from sync import machine
+from tests.support.byte_mistakes import MISTAKES, Decide, Mistake, all_count, nobody_inherits
 from tests.support.byte_schedules import FIRST, World, run
 
 ROUNDS = 1_000_000 if os.environ.get("LYTS_PROVE") else 10_000
@@ -26,6 +27,23 @@ def test_no_schedule_loses_bytes_and_each_ends_as_asked(portion: int) -> None:
     for seed in range(portion, ROUNDS, PORTIONS):
         wrong, world = schedule(seed)
         assert wrong is None, f"seed {seed}: {wrong}\n" + "\n".join(world.log)
+
+
+def forgetting(seed: int, decide: Decide = machine.decide) -> tuple[str | None, World]:
+    return run(seed, 3 + seed % 2, STEPS[seed // 3 % 4], forgets=True, decide=decide)
+
+
+@pytest.mark.parametrize("portion", range(4))
+def test_who_is_forgotten_takes_along_only_what_nobody_else_had(portion: int) -> None:
+    for seed in range(portion, ROUNDS // 10, 4):
+        wrong, world = forgetting(seed)
+        assert wrong is None, f"seed {seed}: {wrong}\n" + "\n".join(world.log)
+
+
+@pytest.mark.parametrize(("seed", "decide"), [(30, all_count), (70, nobody_inherits)])
+def test_the_checks_catch_forgotten_nodes_that_count(seed: int, decide: Decide) -> None:
+    assert forgetting(seed, decide)[0] is not None
+    assert forgetting(seed)[0] is None
 
 
 CAUGHT_BY = {

@@ -154,6 +154,9 @@ class Library:
     def node_aliases(self) -> list[str]:
         return list(NODES)
 
+    def nodes_that_left(self) -> frozenset[str]:
+        return frozenset()
+
     def tag_suggestions(self, tag: str) -> Iterable[tuple[str, int]]:
         for (kind, key, value), number in self.numbers.items():
             if kind == kinds.TAG and self.count(number):

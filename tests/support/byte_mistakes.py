@@ -48,6 +48,19 @@ def _drop_early(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], mi
     return actions
 
 
+def all_count(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int) -> list[machine.Action]:
+    """A node that was forgotten counts as before."""
+    return machine.decide(me, wanted._replace(gone=frozenset()), here, proofs, min_copies)
+
+
+def nobody_inherits(
+    me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int
+) -> list[machine.Action]:
+    """What only forgotten nodes held is left where it happens to be."""
+    actions = machine.decide(me, wanted, here, proofs, min_copies)
+    return [action for action in actions if not isinstance(action, machine.Hold)]
+
+
 def _last_edit_wins(
     me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int
 ) -> list[machine.Action]:

@@ -84,8 +84,13 @@ class Node:
     """Own proofs, by file."""
     heard: dict[str, dict[str, set[Proof]]] = field(default_factory=dict)
     """Prover -> what was last read of theirs."""
+    gone: set[str] = field(default_factory=set)
+    """The nodes of which it has read that they were forgotten."""
 
     def add(self, fact: Fact) -> None:
+        if fact.node is not None:
+            self.gone.add(fact.node)
+            return
         assert fact.file is not None
         self.states.setdefault(fact.file, FileState(fact.file)).add(fact)
 
@@ -123,8 +128,24 @@ class World:
         self.unspoken: set[str] = set()
         """Deleted by a hand before lyts had looked at them: an earlier version is what is left."""
         self.log: list[str] = []
+        self.ghosts: list[Node] = []
+        """The nodes that were forgotten: what others have of their ledgers goes on being passed on."""
+        self.lost: set[str] = set()
+        """What was nowhere but on those."""
 
     # -- facts
+
+    def forget(self, node: Node, lost: Node) -> None:
+        """Somebody at this node says that another is out of the library; its disk is gone with it."""
+        self.nodes.remove(lost)
+        lost.facts = lost.facts[: max(other.read.get(lost.guid, 0) for other in self.nodes)]
+        self.ghosts.append(lost)
+        self.lost |= set(self.accepted) - self.everywhere()
+        at = node.clock.tick(self.now_ms + node.skew_ms, 0)
+        fact = Fact(at=at, by=node.guid, node=lost.guid, gone=True)
+        node.facts.append(fact)
+        node.add(fact)
+        self.log.append(f"{node.guid[7]} forgets {lost.guid[7]}")
 
     def say(self, node: Node, guid: str, **statements: object) -> Fact:
         state = node.states.get(guid)
@@ -229,9 +250,10 @@ class World:
         if state is None or state.made is None:
             return
         holds = wanted_of(state, self.names).holds
-        whom = self.random.choice(self.names)
+        whom = self.random.choice([name for name in self.names if name not in node.gone])
         yes = whom not in holds
-        if not yes and holds == {whom}:
+        living = holds - node.gone
+        if not living or (not yes and living == {whom}):
             return
         self.say(node, FIRST, holds={whom: yes})
         self.log.append(f"{node.guid[7]} wishes {'restore' if yes else 'reduce'} {whom[7]}")
@@ -358,7 +380,7 @@ class World:
         proofs = set(node.proofs.get(guid, ()))
         for heard in node.heard.values():
             proofs |= heard.get(guid, set())
-        wanted = wanted_of(state, self.names)
+        wanted = wanted_of(state, self.names, node.gone)
         for members, copy in here.placed.items():
             if wanted.contents.is_known(copy.sha256):
                 node.last[members, guid] = copy.sha256
@@ -391,6 +413,8 @@ class World:
             node.proofs.setdefault(guid, set()).add(Proof(node.guid, action.sha256, action.members, action.digest))
         elif isinstance(action, machine.Unlink):
             self._unlink(node, guid, action.source, keep=self.keeps)
+        elif isinstance(action, machine.Hold):
+            self.say(node, guid, holds={**dict.fromkeys(action.instead, False), node.guid: True})
         elif isinstance(action, machine.Drop):
             node.kept[guid].discard(action.sha256)
         elif isinstance(action, machine.DropEdit):
@@ -454,7 +478,7 @@ class World:
 
     def problem(self) -> str | None:
         """Accepted bytes that nothing replaced and that are nowhere."""
-        missing = set(self.accepted) - self._replaced() - self.purged - self.unspoken - self.everywhere()
+        missing = set(self.accepted) - self._replaced() - self.purged - self.unspoken - self.lost - self.everywhere()
         return f"bytes {sorted(sha[-2:] for sha in missing)} are nowhere" if missing else None
 
     def settle(self, among: Sequence[Node] = ()) -> str | None:
@@ -465,6 +489,9 @@ class World:
             changed = False
             for node in nodes:
                 changed |= self.scan_all(node)
+            for ghost in self.ghosts:
+                for reader in nodes:
+                    changed |= self.deliver(ghost, reader)
             for giver in nodes:
                 for taker in nodes:
                     if giver is not taker:
@@ -486,6 +513,8 @@ class World:
     def unsettled(self) -> str | None:
         """What is not as the facts ask, after everybody talked."""
         guids = {guid for node in self.nodes for guid in node.states}
+        if self.ghosts and all(state.made is None for state in self._all_states()):
+            return None  # nobody who is left has heard of the file
         contents: set[str] = set()
         for guid in sorted(guids):
             states = [node.states.get(guid) for node in self.nodes]
@@ -493,7 +522,7 @@ class World:
                 return f"{guid[:2]}: the nodes know different facts"
             state = states[0]
             assert state is not None
-            wanted = wanted_of(state, self.names)
+            wanted = wanted_of(state, self.names, self.nodes[0].gone)
             if wanted.purged:
                 left = [node.guid[7] for node in self.nodes if any(self.here(node, guid)[:3])]
                 if left:
@@ -503,6 +532,8 @@ class World:
             contents.update(heads)
             if self.purged.intersection(heads):
                 continue  # what somebody added without knowing of its end brought it back, its bytes it cannot
+            if self.ghosts and not self.everywhere().issuperset(heads):
+                continue  # what is left of it is older, and stays where it is
             heads = tuple(head for head in heads if head in self.everywhere() or head not in self._replaced())
             if len(heads) != 1:
                 return f"{guid[:2]}: {len(heads)} contents count"
@@ -519,7 +550,7 @@ class World:
                     return f"{guid[:2]}: conflict copies left on {node.guid[7]}"
                 if here.kept:
                     return f"{guid[:2]}: {sorted(k[-2:] for k in here.kept)} left in the keep of {node.guid[7]}"
-        lost = set(self.accepted) - self._replaced() - self.purged - self.unspoken - contents
+        lost = set(self.accepted) - self._replaced() - self.purged - self.unspoken - self.lost - contents
         return f"{sorted(sha[-2:] for sha in lost)} are no file's content" if lost else None
 
 
@@ -550,8 +581,12 @@ def _action(action: machine.Action) -> str:
     return f"{type(action).__name__} {' '.join(parts)}"
 
 
-def run(seed: int, nodes: int, steps: int, **options: object) -> tuple[str | None, World]:
-    """One schedule. Returns what went wrong, None where nothing did, and the world for its log."""
+def run(seed: int, nodes: int, steps: int, *, forgets: bool = False, **options: object) -> tuple[str | None, World]:
+    """One schedule. Returns what went wrong, None where nothing did, and the world for its log.
+
+    Args:
+        forgets: at some step one of the nodes, three at least, is forgotten.
+    """
     chooser = random.Random(seed * 7 + nodes)
     world = World(seed, nodes, newest_wins=chooser.random() < 0.5, min_copies=chooser.choice((1, 1, 2)), **options)  # type: ignore[arg-type]
     pick = world.random
@@ -559,7 +594,10 @@ def run(seed: int, nodes: int, steps: int, **options: object) -> tuple[str | Non
     world.create(world.nodes[0], pick.sample(world.names, count))
     purges = chooser.random() < 0.1
     wishes, edits = chooser.choice(((0.25, 0.0), (0.12, 0.0), (0.1, 0.04), (0.02, 0.15)))
-    for _ in range(steps):
+    forget_at = chooser.randrange(steps) if forgets else -1
+    for step in range(steps):
+        if step == forget_at:
+            world.forget(*chooser.sample(world.nodes, 2))
         node, other = pick.sample(world.nodes, 2)
         what = pick.random()
         if what < wishes:
@@ -574,10 +612,10 @@ def run(seed: int, nodes: int, steps: int, **options: object) -> tuple[str | Non
             else:
                 world.delete_beneath(node)
         elif what < wishes + edits + 0.2:
-            for owner in world.nodes:
+            for owner in world.nodes + world.ghosts:
                 if owner is not node and pick.random() < 0.7:
                     world.deliver(owner, node, pick.choice((None, None, None, 1)))
-                    if pick.random() < 0.8:
+                    if pick.random() < 0.8 and owner not in world.ghosts:
                         world.hear(owner, node)
         elif what < wishes + edits + 0.27:
             for key in sorted({*node.disk, *node.known}, key=_sorted):

@@ -65,6 +65,9 @@ class Words:
     def node_aliases(self) -> list[str]:
         return ["tablet", "laptop"]
 
+    def nodes_that_left(self) -> frozenset[str]:
+        return frozenset()
+
     def tag_suggestions(self, tag: str) -> Iterable[tuple[str, int]]:
         return list(zip(self.tags, self.counts[1:], strict=True))
 

@@ -9,11 +9,13 @@ from pyroaring import BitMap
 
 from shell.placing import left_lines, placed_lines
 from sync.nodes import NodeInfo
+from sync.verbs import knowing
 from sync.verbs.copies import held_by_fewer
 from sync.verbs.naming import NoSuchNode, aliases, named_nodes, names_in
 from sync.verbs.placement import (
     ALREADY,
     LAST,
+    LOST,
     UNKNOWN,
     Around,
     Placed,
@@ -144,13 +146,16 @@ def test_a_wish_leaves_a_holder_and_does_what_it_says(
     birth = Fact(at=stamp(0, NODES[0]), by=NODES[0], file=FILES[0], made=made(FILES[0]), holds={NODES[0]: True})
     state = join(FILES[0], [birth, *facts])
     around = Around(NODES[0], NODES, gone, frozenset(NODES), 1)
-    before = holders(state, NODES)
+    nodes -= gone
+    before = holders(state, NODES) - gone
     placed = Placed()
-    said = decided(state, without(nodes, gone) if reduces else also(nodes), around, placed)
+    said = decided(state, without(nodes) if reduces else also(nodes), around, placed)
     if said is None:
         (why,) = placed.left
-        if why == LAST:
-            assert not before - nodes - gone
+        if why == LOST:
+            assert not before
+        elif why == LAST:
+            assert not before - nodes
         elif why == UNKNOWN:
             assert all(not state.knows.get(node, ("", True))[1] for node in nodes)
         else:
@@ -161,7 +166,7 @@ def test_a_wish_leaves_a_holder_and_does_what_it_says(
     after = holders(state, NODES)
     unknown = {node for node in NODES if not state.knows.get(node, ("", True))[1]}
     assert after == (before - nodes if reduces else before | (nodes - unknown))
-    assert after - gone or not reduces
+    assert after
     assert placed.fewest == len(after)
     assert set(placed.go) == before - after
     assert set(placed.come) == after - before
@@ -171,9 +176,22 @@ def test_a_device_that_left_is_no_last_holder() -> None:
     birth = Fact(at=stamp(0, LAPTOP), by=LAPTOP, file=FILES[0], made=made(FILES[0]), holds={LAPTOP: True, PHONE: True})
     state, placed = join(FILES[0], [birth]), Placed()
     around = Around(LAPTOP, NODES, frozenset({PHONE}), frozenset(), 1)
-    assert decided(state, without([LAPTOP], around.gone), around, placed) is None
+    assert decided(state, without([LAPTOP]), around, placed) is None
     assert placed.count(LAST) == 1
-    assert decided(state, without([LAPTOP]), around, placed) is not None
+    assert decided(state, without([LAPTOP]), around._replace(gone=frozenset()), placed) is not None
+
+
+def test_what_only_devices_had_that_left_is_promised_to_nobody() -> None:
+    birth = Fact(at=stamp(0, PHONE), by=PHONE, file=FILES[0], made=made(FILES[0]), holds={PHONE: True})
+    state, placed = join(FILES[0], [birth]), Placed()
+    around = Around(LAPTOP, NODES, frozenset({PHONE}), frozenset({LAPTOP}), 1)
+    for choice in (also([LAPTOP]), without([LAPTOP])):
+        assert decided(state, choice, around, placed) is None
+    assert placed.count(LOST) == 2
+    assert "only devices that were forgotten" in " ".join(left_lines(placed))
+    word = knowing.leaving_out([SERVER])(state, around)
+    assert isinstance(word, knowing.Word)
+    assert word.holds == {}
 
 
 def test_rules_leave_alone_what_a_person_placed() -> None:

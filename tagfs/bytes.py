@@ -118,6 +118,29 @@ def _plain(exc: OSError) -> str:
     return f"cannot be read ({exc.strerror})"
 
 
+def look(source: str, progress: Callable[[int], None] | None = None) -> Taken:
+    """What `take` would say of a source, without a copy (`path` is ""). Raises `CannotTake`."""
+    try:
+        fd = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise CannotTake(source, _plain(exc)) from None
+    try:
+        before = os.fstat(fd)
+        why = why_not_a_file(before.st_mode)
+        if why:
+            raise CannotTake(source, why)
+        sha256 = _hash(fd, progress, before.st_size)
+        after = os.fstat(fd)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise CannotTake(source, "it changed while it was being read; try again when nothing writes to it")
+        mode = before.st_mode & 0o7777
+        return Taken("", sha256, before.st_size, before.st_mtime_ns, mode, _user_xattrs(fd), False)
+    except OSError as exc:
+        raise CannotTake(source, _plain(exc)) from None
+    finally:
+        os.close(fd)
+
+
 def _user_xattrs(fd: int) -> dict[str, bytes]:
     try:
         return {name: os.getxattr(fd, name) for name in os.listxattr(fd) if name.startswith("user.")}

@@ -483,6 +483,28 @@ class View(Rows):
             found = cursor.next_dup()
         return out
 
+    def files_like(self, sha256: bytes) -> BitMap:
+        """The files whose current content has this SHA-256 and a few with one that begins alike, at once.
+
+        For hashes that thousands of files may have; `with_hash` looks at each.
+        """
+        cursor = self.tx.cursor(self.db["hash"])
+        buffer = bytes(cursor.getmulti([sha256[:2]], dupdata=True, dupfixed_bytes=8, keyfixed=True))
+        # Each item is key 2, hash 4, ordinal 4; those of a hash stand together.
+        size = 10
+        low, high = 0, len(buffer) // size
+        while low < high:
+            middle = (low + high) // 2
+            if buffer[middle * size + 2 : middle * size + 6] < sha256[2:6]:
+                low = middle + 1
+            else:
+                high = middle
+        ordinals = []
+        while buffer[low * size + 2 : low * size + 6] == sha256[2:6]:
+            ordinals.append(U32.unpack_from(buffer, low * size + 6)[0])
+            low += 1
+        return BitMap(ordinals)
+
     # -- facets
 
     def facet_counts(self, bitmap: BitMap) -> dict[int, int]:

@@ -15,6 +15,7 @@ from typing import ParamSpec
 
 import pyfuse3
 
+from tagfs import xdg
 from tagfs.change import Change
 from tagfs.errors import LytsError, StoreError
 from tagfs.guid import Guid, new_guid
@@ -146,8 +147,8 @@ class Changes(Renaming):
         if newborn is not None:
             if name == attributes.ID:
                 return newborn.guid.encode()
-            if name == attributes.TAGS and name not in newborn.xattrs and newborn.tags:
-                return attributes.tags_as_xattr(newborn.tags)
+            if name == xdg.TAGS and name not in newborn.xattrs and newborn.tags:
+                return xdg.tags_as_xattr(newborn.tags)
             return newborn.xattrs[name] if name in newborn.xattrs else fail(errno.ENODATA)
         found = attributes.get_xattr(view, self.contents.state(view, self.ordinal(view, inode)), name)
         return fail(found.errno) if isinstance(found, Refusal) else found

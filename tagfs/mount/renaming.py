@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
+from tagfs import xdg
 from tagfs.bytes import hash_file, take
 from tagfs.change import Change
 from tagfs.fact import Purge
@@ -369,7 +370,7 @@ class Renaming(Writing):
             draft.mode, draft.mode_was_set = int(mode[1]), True
         for attribute in attributes.list_xattrs(state):
             value = attributes.get_xattr(view, state, attribute)
-            if attribute != attributes.TAGS and isinstance(value, bytes):
+            if attribute != xdg.TAGS and isinstance(value, bytes):
                 draft.xattrs[attribute] = value
         self._copy_or_link(path, draft.path, Guid(target))
         self._take_bytes(known, target, draft, name, pid)

@@ -11,9 +11,7 @@
 The read-only ones are not listed: rsync and `cp -a` copy what is listed, and a copy would
 carry the identity of another file, or complain on its way back.
 
-In `user.xdg.tags` a comma within a tag is written `%2C`, a slash within a plain one `%2F`
-(and the `%` of what would read as one of these `%25`), so that tags survive the way out
-and in. A plain slash parts a path of tags, as photo managers write it (`Places/Rome`: both).
+How tags are spelled in `user.xdg.tags` is told in `tagfs.xdg`.
 
 `state` is a file's merge state; `view` is of the same state of the index. Pure.
 """
@@ -22,22 +20,18 @@ from __future__ import annotations
 
 import base64
 import errno
-import re
-from collections.abc import Iterable
 
 from tagfs.errors import BadTag
 from tagfs.face import face_of, still_there
 from tagfs.fact import time_text
 from tagfs.index.read import View
 from tagfs.merge import FileState
-from tagfs.tag import check_tag
 from tagfs.verbs.add import MAX_XATTR_BYTES
 from tagfs.verbs.naming import MAX_NOTES_BYTES
 from tagfs.views.effects import Statements
 from tagfs.views.matrix import Effect, Operation, Place, Refusal, rule
+from tagfs.xdg import COMMENT, TAGS, tags_as_xattr, xattr_as_tags
 
-TAGS = "user.xdg.tags"
-COMMENT = "user.xdg.comment"
 ID = "user.lyts.id"
 HOLDS = "user.lyts.holds"
 MAX_XATTRS_BYTES = 256 << 10
@@ -45,8 +39,6 @@ MAX_XATTRS_BYTES = 256 << 10
 
 _OWN_PREFIX = "user.lyts."
 _REGISTER = "xattr:"
-_SPELLED = re.compile(r"%(25|2C|2F)", re.IGNORECASE)
-_PLAIN = {"25": "%", "2C": ",", "2F": "/"}
 
 NOT_SUPPORTED = Refusal(errno.EOPNOTSUPP, "Only attributes that begin with user. are kept.")
 NO_SUCH = Refusal(errno.ENODATA, "The file has no such attribute.")
@@ -174,38 +166,6 @@ def remove_xattr(view: View, state: FileState, name: str) -> Statements | Refusa
     if name == TAGS:
         return _set_tags(view, state, [], adds=False)
     return {"notes": ""} if name == COMMENT else {"xattr": {name: None}}
-
-
-def tags_as_xattr(tags: Iterable[str]) -> bytes:
-    """Tags as the value of `user.xdg.tags`."""
-    return ",".join(map(_spell, tags)).encode("utf-8", "surrogatepass")
-
-
-def xattr_as_tags(value: bytes) -> list[str]:
-    """The tags that a value of `user.xdg.tags` gives. Raises `BadTag`; bytes that are no UTF-8 are none."""
-    try:
-        text = value.rstrip(b"\0").decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadTag(value.decode("utf-8", "replace"), "it is not valid text") from None
-    tags = []
-    for item in filter(None, map(str.strip, text.split(","))):
-        key, eq, _ = item.partition("=")
-        if "/" not in key:
-            tags.append(check_tag(_unspell(item)))
-        elif eq:
-            raise BadTag(item, "a key cannot contain a slash")
-        else:
-            tags += [check_tag(_unspell(part)) for part in filter(None, map(str.strip, key.split("/")))]
-    return list(dict.fromkeys(tags))
-
-
-def _spell(tag: str) -> str:
-    key, eq, value = _SPELLED.sub(r"%25\1", tag).replace(",", "%2C").partition("=")
-    return key.replace("/", "%2F") + eq + value
-
-
-def _unspell(text: str) -> str:
-    return _SPELLED.sub(lambda found: _PLAIN[found[1].upper()], text)
 
 
 def _set_tags(view: View, state: FileState, wanted: list[str], adds: bool) -> Statements:

@@ -18,11 +18,11 @@ from tagfs.index.read import View
 from tagfs.store import Store
 from tagfs.tag import check_tag
 from tagfs.verbs import tagging
-from tagfs.views.attributes import tags_as_xattr, xattr_as_tags
 from tagfs.views.directory import BELOW_TAGS, Directory, Kind, NameTooLong, read_below_tags, root_directory
 from tagfs.views.listing import subdirectories
 from tagfs.views.matrix import Refusal
 from tagfs.views.tree import child_directory, depends_on, directory_at, result
+from tagfs.xdg import tags_as_xattr, xattr_as_tags
 from tests.support.mounted import Mounted
 from tests.support.stores import Machine, act_randomly, fast_folder, make_store
 

@@ -59,6 +59,8 @@ def items(kind: str, ctx: click.Context, incomplete: str) -> list[Any]:
         pass
     if kind == "target" and (not found or "/" in incomplete):
         found.append(CompletionItem(incomplete, type="file"))
+    if kind == "query-or-folder" and (not found or "/" in incomplete or incomplete[:1] in (".", "~")):
+        return [CompletionItem(incomplete, type="dir")]
     return found
 
 
@@ -159,6 +161,7 @@ def _nodes(view: View, incomplete: str) -> Iterable[CompletionItem[str]]:
 _KINDS: dict[str, Callable[[Any, str], Iterable[CompletionItem[str]]]] = {
     "target": _targets,
     "query": _query,
+    "query-or-folder": _query,
     "tags": _tag_list,
     "tag": _tag_list,
     "saved": _saved,

@@ -29,6 +29,8 @@ _DEVICES, _CARE, _HELP = "On several devices", "Look after the store", "Help"
 TABLE: dict[str, Entry] = {
     "init": Entry(_BEGIN, "Makes a store."),
     "add": Entry(_BEGIN, "Takes files in."),
+    "import": Entry(_BEGIN, "Takes files in with the tags they have elsewhere."),
+    "export": Entry(_BEGIN, "Copies files out, with their tags and notes."),
     "find": Entry(_FIND, "Finds files by their tags."),
     "tags": Entry(_FIND, "Lists tags, and changes tags themselves."),
     "show": Entry(_FIND, "Shows what is known about a file."),
@@ -67,6 +69,8 @@ TABLE: dict[str, Entry] = {
 }
 
 ALIASES = {"ls": "find"}
+_MODULES = {"import": "import_"}
+"""Where a command is a word of Python's."""
 
 
 class Root(click.Group):
@@ -79,7 +83,7 @@ class Root(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in TABLE:
             return None
-        command: click.Command = import_module(f"shell.commands.{name}").command
+        command: click.Command = import_module(f"shell.commands.{_MODULES.get(name, name)}").command
         return command
 
     def resolve_command(

@@ -69,6 +69,7 @@ class _Number(_Type):
 NUMBER = _Number()
 TARGET = _Completed("target")
 QUERY = _Completed("query")
+QUERY_OR_FOLDER = _Completed("query-or-folder")
 TAGS = _Completed("tags")
 TAG = _Completed("tag")
 SAVED = _Completed("saved")

@@ -22,7 +22,7 @@ from tagfs.index.read import View
 from tagfs.merge import FileState
 from tagfs.nodeset import label, set_id
 from tagfs.place import ledger_labels, node_sets
-from tagfs.stamp import Clock, when_of
+from tagfs.stamp import Clock, make_stamp, when_of
 from tagfs.standing import Standing
 
 
@@ -87,6 +87,20 @@ class Change:
                         standing = self.standing(guid)
                         self.carry(folder, to_enter(folder, standing, self.node_guids(standing)))
         return self._state(when_of(newest) if newest else 0, folders, file=guid, **statements)
+
+    def born_earlier(self, guid: str, when: int, **statements: Any) -> Fact:
+        """State the birth of a file that was in a library before, under the stamp of then: its `added`.
+
+        Nothing may be known about the file, and `when` is to lie in the past (BadRequest).
+        The action still is of now.
+        """
+        if self._applier.entry(guid).newest() or not 0 < when < self.wall_ms << 16:
+            raise BadRequest(f"{guid} cannot have been added at that time")
+        if self.action is None:
+            self.action = self._clock.tick(self.wall_ms)
+        return self._say(
+            make_stamp(when, self.node[:8]), [OPEN], self.action, self.undoes, {"file": guid, **statements}
+        )
 
     def standing(self, guid: str) -> dict[Folder, list[Fact]]:
         """What stands about a file in which ledgers, with what this change stated so far."""
@@ -192,6 +206,11 @@ class Change:
         if self.action is None and asked and not self.unasked:
             self.action = at
         action, undoes = (self.action, self.undoes) if asked else (None, None)
+        return self._say(at, folders, action, undoes, fields)
+
+    def _say(
+        self, at: str, folders: list[Folder], action: str | None, undoes: str | None, fields: dict[str, Any]
+    ) -> Fact:
         fact = Fact(at=at, by=self.node, action=action, undoes=undoes, **fields)
         line = encode_fact(fact)
         why = what_is_wrong_with_statements(fact) or ("it is too long" if len(line) > MAX_LINE_BYTES else "")

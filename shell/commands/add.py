@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,22 +62,23 @@ def command(
     if any(not path for path in paths):
         raise BadRequest("an empty text is no path")
     options = Options(tags=given, move=move, dir_tags=dir_tags, dry_run=dry_run)
-    if not _store_is_there(app, dry_run):
+    if not store_is_there(app, dry_run):
         return _dry_run_without_store(app, paths, options, as_json)
     if app.store.read_only and not dry_run:
         raise app.store.refusal()
     report = _run(app, paths, options)
     if as_json:
-        app.output.json(_object(one) for one in report.added)
+        app.output.json(objects_of(report))
     else:
         _tell(app, report, options)
-    _tell_problems(app, report)
+    tell_problems(app, report)
     if report.stopped is not None:
         raise report.stopped
     return EXIT_NOTHING if report.problems else EXIT_DONE
 
 
-def _store_is_there(app: App, dry_run: bool) -> bool:
+def store_is_there(app: App, dry_run: bool) -> bool:
+    """Whether there is a store; one is made where there is none, but not for a dry run."""
     try:
         app.store  # noqa: B018 - opening is the question
     except NoStore:
@@ -132,11 +133,11 @@ def _dry_run_without_store(app: App, paths: Sequence[str], options: Any, as_json
             Added("", text_of_name(source.path)[0], source.path, size, list(dict.fromkeys(tags)), False, [])
         )
     if as_json:
-        app.output.json(_object(one) for one in report.added)
+        app.output.json(objects_of(report))
     else:
         app.output.say(f"There is no store yet; it would be made in {app.root}.")
         _tell(app, report, options)
-    _tell_problems(app, report)
+    tell_problems(app, report)
     return EXIT_NOTHING if report.problems else EXIT_DONE
 
 
@@ -166,7 +167,7 @@ def _tell(app: App, report: Report, options: Any) -> None:
     if report.problems:
         parts.append(f"{count_text(len(report.problems), 'was', 'were')} left out")
     output.line("; ".join(parts))
-    _tell_duplicates(app, new)
+    tell_duplicates(app, new)
 
 
 def _tags_text(tags: Sequence[str]) -> str:
@@ -175,7 +176,7 @@ def _tags_text(tags: Sequence[str]) -> str:
     return ",".join(map(escape_tag, tags))
 
 
-def _tell_duplicates(app: App, new: Sequence[Added]) -> None:
+def tell_duplicates(app: App, new: Sequence[Added]) -> None:
     """Files that were taken in though their bytes were there, under another name or from elsewhere."""
     from shell.text import count_text
     from tagfs.guid import short
@@ -193,11 +194,17 @@ def _tell_duplicates(app: App, new: Sequence[Added]) -> None:
     app.output.say(f"{count_text(len(same), 'duplicate')}{rest}: lyts find --duplicates lists them")
 
 
-def _tell_problems(app: App, report: Report) -> None:
+def tell_problems(app: App, report: Report) -> None:
+    """Remarks about single files, and what was left out and why."""
     for note in report.notes:
         app.output.say(f"Note: {note.path}: {note.why}")
     for problem in report.problems:
         app.output.say(f"{problem.path}: {problem.why}")
+
+
+def objects_of(report: Report) -> Iterator[dict[str, Any]]:
+    """What `--json` gives: docs/reference/json.md, `add`."""
+    return map(_object, report.added)
 
 
 def _object(one: Added) -> dict[str, Any]:

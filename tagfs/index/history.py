@@ -80,14 +80,16 @@ def join_action(record: dict[str, Any], fact: Fact, segment: int | None) -> None
     """Count a fact into the record of its action.
 
     Counts are for people: a fact read a second time (a ledger read again from its start)
-    is counted only while its segment is new to the record.
+    is not counted again. The birth of a file that was in a library before is older than its
+    action, and so not newer than what came before it; it always counts.
     """
     if not record:
         record.update(by=fact.by, undoes=fact.undoes, did={}, files=0, example=None, last=None, segments=[], newest="")
     if fact.undoes is not None:
         record["undoes"] = fact.undoes
-    if fact.at > record["newest"]:
-        record["newest"] = fact.at
+    earlier = fact.made is not None and fact.action is not None and fact.at < fact.action
+    if fact.at > record["newest"] or earlier:
+        record["newest"] = max(record["newest"], fact.at)
         if fact.file is not None:
             record["files"] += fact.file != record["last"]
             record["last"] = fact.file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest, NoStore, NothingMatched
 from tagfs.layout import Layout, read_info, write_info
@@ -171,9 +171,19 @@ def _wait_for_yes(app: App, device: str, invited: Invitation) -> int:
 # -- accept ------------------------------------------------------------------------
 
 
-def accept(app: App, who: str | None, alias: str | None, *, server: bool, wait: bool | None, yes: bool) -> int:
+class ToKeep(NamedTuple):
+    """What a device is to keep that is let in: what is added here from now on, what is here. None: to be asked."""
+
+    new_files: bool | None = None
+    files_here: bool | None = None
+
+
+def accept(
+    app: App, who: str | None, alias: str | None, keep: ToKeep, *, server: bool, wait: bool | None, yes: bool
+) -> int:
     """Let a device in that asks."""
     from shell.making import check_alias
+    from shell.newfiles import offer
     from sync.joining import free_alias, why_not
     from sync.myself import all_nodes, let_in
 
@@ -201,6 +211,7 @@ def accept(app: App, who: str | None, alias: str | None, *, server: bool, wait: 
     let_in(store, asking.node, asking.device, name, introduces=not server)
     output.line(f"{output.name(name)} is in the library now")
     tell_about_placement(app, name)
+    offer(app, asking.node, name, *keep, ask=output.can_ask() and not yes)
     return EXIT_DONE
 
 

@@ -175,6 +175,10 @@ class Output:
         self.say("Nothing was changed.")
         return False
 
+    def agree(self, question: str) -> bool:
+        """Whether a person says yes to something that does no harm either way."""
+        return self.ask(f"{question} [y/N] ").lower() in ("y", "yes")
+
     def ask(self, question: str) -> str:
         """What a person types at a question, without blanks around it; "" at the end of input."""
         self._end_progress()

@@ -161,7 +161,11 @@ class Placing:
         matching = self._matching(fields, guid) if self.rules else []
         if matching:
             return placed(matching)
-        return {"holds": dict.fromkeys(sorted(self._default or {self._node}), True)}
+        return {"holds": dict.fromkeys(sorted(self.usual_holders()), True)}
+
+    def usual_holders(self) -> frozenset[str]:
+        """Those that hold a new file of which no rule speaks."""
+        return self._default or frozenset({self._node})
 
     def _matching(self, fields: Mapping[str, Any], guid: str) -> list[Rule]:
         at = make_stamp(self._clock.now_ms << 16, self._node[:8])

@@ -137,6 +137,8 @@ ACCEPT_EXAMPLES = """
 lyts node accept                    shows who asks, and asks you
 lyts node accept tablet             that one
 lyts node accept server --server    one that may not let others in
+lyts node accept server --new-files --files-here
+                                    it keeps all that is added here, and what is here already
 """
 
 
@@ -146,19 +148,39 @@ lyts node accept server --server    one that may not let others in
 @click.option(
     "--server", is_flag=True, help="It may not introduce other devices: whom it lets in, this one does not know."
 )
+@click.option(
+    "--new-files/--no-new-files",
+    default=None,
+    help="It keeps what is added on this device from now on; asked on a terminal, if not given.",
+)
+@click.option(
+    "--files-here/--no-files-here",
+    default=None,
+    help="It keeps the files that this device keeps now; asked on a terminal, if not given.",
+)
 @click.option("--wait/--no-wait", default=None, help="Wait for one to ask; on a terminal, if not given.")
 @yes_option
 @click.pass_context
-def accept(ctx: click.Context, who: str | None, alias: str | None, server: bool, wait: bool | None, yes: bool) -> int:
+def accept(
+    ctx: click.Context,
+    who: str | None,
+    alias: str | None,
+    server: bool,
+    new_files: bool | None,
+    files_here: bool | None,
+    wait: bool | None,
+    yes: bool,
+) -> int:
     """Lets a device in that asks to join.
 
     Compare the device id that is shown with the one on the new device. From then on it gets to
-    know all files; bytes it gets as you say. Your other devices connect with it by
-    themselves.
+    know all files; bytes it gets as you say, and you are asked for those of this device. Later:
+    lyts sync default, lyts restore. Your other devices connect with it by themselves.
     """
+    from shell.joining import ToKeep
     from shell.joining import accept as do_accept
 
-    return do_accept(app_of(ctx), who, alias, server=server, wait=wait, yes=yes)
+    return do_accept(app_of(ctx), who, alias, ToKeep(new_files, files_here), server=server, wait=wait, yes=yes)
 
 
 @command.command("rename", examples="lyts node rename tablet 'old tablet'")

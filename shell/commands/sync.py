@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shell.command import Group, app_of
+from shell.newfiles import default
 from shell.sync_rules import apply, rule
 from shell.targets import json_option
 from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest, MovedStore
@@ -252,5 +253,6 @@ def down(ctx: click.Context) -> int:
     return EXIT_DONE
 
 
+command.add_command(default)
 command.add_command(rule)
 command.add_command(apply)

@@ -67,6 +67,7 @@ def test_a_device_is_invited_joins_and_is_let_in_and_each_finds_what_the_other_a
 
 def test_a_person_is_asked_and_the_new_device_waits_for_the_answer(devices: Devices) -> None:
     laptop, tablet = devices.first("laptop"), devices.new("tablet")
+    laptop.quick("add", "-t", "music", laptop.file("old.txt"))
     words = [*START, "node", "join", laptop.code(), "--alias", "tablet", "--local-only", "--wait"]
     child = subprocess.Popen(words, env=tablet.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -75,9 +76,11 @@ def test_a_person_is_asked_and_the_new_device_waits_for_the_answer(devices: Devi
         assert (no.code, no.out.count("Nothing was changed.")) == (1, 1)
         assert laptop.states() == {"laptop": "here"}
         assert child.poll() is None
-        yes = laptop.terminal("node", "accept", typed=[("Go on? [y/N]", "y\n")])
+        answers = [("Go on? [y/N]", "y\n"), ("beside this device? [y/N]", "y\n"), ("too (7 B)? [y/N]", "y\n")]
+        yes = laptop.terminal("node", "accept", typed=answers)
         assert yes.code == 0
         assert "tablet is in the library now" in yes.out
+        assert "tablet gets old.txt, 7 B" in yes.out
         out, err = child.communicate(timeout=120)
     except BaseException:
         child.kill()
@@ -85,6 +88,10 @@ def test_a_person_is_asked_and_the_new_device_waits_for_the_answer(devices: Devi
         raise
     assert child.returncode == 0, err
     assert out.endswith("laptop has let this device in\n")
+    assert laptop.quick("sync", "default").out == "what is added here is kept by laptop and tablet\n"
+    laptop.quick("add", "-t", "music", laptop.file("new.txt"))
+    assert [row["holds"] for row in laptop.json("find", "music")] == [["laptop", "tablet"]] * 2
+    until(lambda: [bool(row["path"]) for row in tablet.json("find", "music", code=None)] == [True] * 2, "bytes")
     (device,) = (one["device_id"] for one in tablet.json("sync"))
     assert device in out
     assert device in re.sub(r"\s", "", yes.out)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.verbs.newfiles import set_default, with_default
 from tagfs.errors import StoreError
 from tagfs.face import holders
 from tagfs.layout import Layout
@@ -92,3 +94,53 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> N
     Path(layout.sync_settings).write_text(text)
     with pytest.raises(StoreError):
         read_settings(layout)
+
+
+# -- changing who keeps new files
+
+BEFORE = [
+    "",
+    "# mine\n",
+    "[placement]\n",
+    "# mine\n[syncthing]\nurl = 'http://127.0.0.1:1'\n\n[placement]  # here\nmin_copies = 2",
+    "[placement]\ndefault = 'server'\nmin_copies = 2\n[other]\ndefault = 1\n",
+    "[other]\ndefault = 1\n[placement]\nmin_copies = 2\ndefault = [\n  'x',  # one\n  'y]',\n]\nfetch_on_read = true\n",
+    "[placement]\n  default=[]  # nobody\ndefaults = 3\n",
+]
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_who_keeps_new_files_is_changed_and_all_else_stays(before: str) -> None:
+    def rest(text: str) -> dict[str, object]:
+        said = tomllib.loads(text)
+        said["placement"] = {key: value for key, value in said.get("placement", {}).items() if key != "default"}
+        return said
+
+    after = with_default(before, ["here", NODES[1]], {NODES[1]: "tab\nlet"})
+    assert tomllib.loads(after)["placement"]["default"] == ["here", NODES[1]]
+    assert rest(after) == rest(before)
+    assert "# tab?let" in after
+    again = with_default(after, ["here", NODES[2]], {})
+    assert tomllib.loads(again)["placement"]["default"] == ["here", NODES[2]]
+    none = with_default(again, [], {})
+    assert "default" not in tomllib.loads(none).get("placement", {})
+    assert rest(none) == rest(before)
+    assert [line for line in before.splitlines() if line.startswith("#")] == [
+        line for line in none.splitlines() if line.startswith("#")
+    ]
+
+
+def test_what_cannot_be_changed_for_certain_is_left_alone(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    path = Path(layout.sync_settings)
+    for text in ("placement = {default = ['server']}\n", "[placement\n"):
+        path.write_text(text)
+        with pytest.raises(StoreError):
+            set_default(layout, NODES[0], NODES[:2], {})
+        assert path.read_text() == text
+    path.unlink()
+    set_default(layout, NODES[0], NODES[:2], {})
+    assert read_settings(layout).default == ("here", NODES[1])
+    assert path.stat().st_mode & 0o777 == 0o600
+    set_default(layout, NODES[0], NODES[:1], {})
+    assert read_settings(layout).default == ()

@@ -13,16 +13,19 @@ from tagfs.errors import EXIT_DONE, EXIT_NOTHING, BadRequest, NoStore
 
 if TYPE_CHECKING:
     from shell.app import App
+    from tagfs.auto.reader import Unread
     from tagfs.verbs.add import Added, Report
 
 EXAMPLES = """
 lyts add photo.jpg                        one file; it is copied, the original stays
 lyts add -t music,jazz ~/Music/Jazz       a folder and all below it, with two tags
 lyts add --dir-tags ~/Documents           each folder's name becomes a tag
+lyts add --auto ~/Music                   artists, albums and years become tags
 lyts add --move ~/Downloads/*.pdf         the originals go, once the copies are safe
 lyts add --dry-run --dir-tags ~/Pictures  only say what would be done
 """
 SHOWN_DUPLICATES = 10
+SHOWN_UNREAD = 3
 
 
 @click.command("add", cls=Command, examples=EXAMPLES)
@@ -30,6 +33,7 @@ SHOWN_DUPLICATES = 10
 @click.option("-t", "--tags", multiple=True, type=TAGS, metavar="TAGS", help="Tags for all of them: music,year=1959.")
 @click.option("--move", is_flag=True, help="Remove the originals, each once its copy is safe.")
 @click.option("--dir-tags", is_flag=True, help="Names of folders become tags.")
+@click.option("--auto", is_flag=True, help="Take tags out of music, photographs and PDFs themselves.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @json_option
 @click.pass_context
@@ -39,6 +43,7 @@ def command(
     tags: tuple[str, ...],
     move: bool,
     dir_tags: bool,
+    auto: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -48,6 +53,11 @@ def command(
     can do that), and lyts remembers from which folder each came. Tags that other programs
     left in the attribute user.xdg.tags are taken over. Adding the same file again does
     nothing, so a run that was interrupted goes on where it stopped.
+
+    With --auto, what music, photographs and PDFs say of themselves becomes tags: artist, album,
+    year and genre; camera and date; author and title. A tag with that key that you give or gave
+    counts more, and one that you took off is not put back. Over files that are there already:
+    lyts tag --auto.
 
     Links within a folder, and whatever is no file, are left out and named; the rest goes
     on, and the exit status is 1.
@@ -61,17 +71,18 @@ def command(
     given = list(dict.fromkeys(tag for text in tags for tag in parse_tag_list(text)))
     if any(not path for path in paths):
         raise BadRequest("an empty text is no path")
-    options = Options(tags=given, move=move, dir_tags=dir_tags, dry_run=dry_run)
+    options = Options(tags=given, move=move, dir_tags=dir_tags, auto=auto, dry_run=dry_run)
     if not store_is_there(app, dry_run):
         return _dry_run_without_store(app, paths, options, as_json)
     if app.store.read_only and not dry_run:
         raise app.store.refusal()
-    report = _run(app, paths, options)
+    report, unread = _run(app, paths, options)
     if as_json:
         app.output.json(objects_of(report))
     else:
         _tell(app, report, options)
     tell_problems(app, report)
+    tell_unread(app, unread)
     if report.stopped is not None:
         raise report.stopped
     return EXIT_NOTHING if report.problems else EXIT_DONE
@@ -91,7 +102,7 @@ def store_is_there(app: App, dry_run: bool) -> bool:
     return True
 
 
-def _run(app: App, paths: Sequence[str], options: Any) -> Report:
+def _run(app: App, paths: Sequence[str], options: Any) -> tuple[Report, Sequence[Unread]]:
     import os
 
     from shell.text import harmless, size_text
@@ -106,7 +117,7 @@ def _run(app: App, paths: Sequence[str], options: Any) -> Report:
 
     adder = Adder(app.store, options, progress)
     try:
-        return adder.run(paths)
+        return adder.run(paths), adder.auto.unread
     except BaseException:
         # What was taken in so far is safe; a person wants to know that it is.
         taken = sum(not one.known for one in adder.added)
@@ -123,21 +134,26 @@ def _dry_run_without_store(app: App, paths: Sequence[str], options: Any, as_json
     """What would be taken in, where there is no store to ask."""
     import os
 
+    from tagfs.auto.found import wanted
+    from tagfs.auto.reader import AutoReader
     from tagfs.verbs.add import Added, Report, folder_tags, gather, text_of_name
 
     report = Report([], [], [], None)
-    for source in gather(paths, app.root, report.problems):
-        tags = [*options.tags, *(folder_tags(source.folders) if options.dir_tags else ())]
-        size = os.stat(source.path).st_size
-        report.added.append(
-            Added("", text_of_name(source.path)[0], source.path, size, list(dict.fromkeys(tags)), False, [])
-        )
+    with AutoReader() as reader:
+        for source in gather(paths, app.root, report.problems):
+            name = text_of_name(source.path)[0]
+            tags = [*options.tags, *(folder_tags(source.folders) if options.dir_tags else ())]
+            if options.auto:
+                tags += wanted(reader.find(source.path, name), tags)
+            size = os.stat(source.path).st_size
+            report.added.append(Added("", name, source.path, size, list(dict.fromkeys(tags)), False, []))
     if as_json:
         app.output.json(objects_of(report))
     else:
         app.output.say(f"There is no store yet; it would be made in {app.root}.")
         _tell(app, report, options)
     tell_problems(app, report)
+    tell_unread(app, reader.unread)
     return EXIT_NOTHING if report.problems else EXIT_DONE
 
 
@@ -200,6 +216,18 @@ def tell_problems(app: App, report: Report) -> None:
         app.output.say(f"Note: {note.path}: {note.why}")
     for problem in report.problems:
         app.output.say(f"{problem.path}: {problem.why}")
+
+
+def tell_unread(app: App, unread: Sequence[Unread]) -> None:
+    """The files in which could not be looked for tags, in a sentence: it is no error."""
+    from shell.text import count_text, listed
+
+    if not unread:
+        return
+    some = [f"{one.name} ({one.why})" for one in unread[:SHOWN_UNREAD]]
+    if len(unread) > SHOWN_UNREAD:
+        some.append(f"{len(unread) - SHOWN_UNREAD:,} more")
+    app.output.say(f"{count_text(len(unread), 'file')} could not be looked into for tags: {listed(some)}.")
 
 
 def objects_of(report: Report) -> Iterator[dict[str, Any]]:

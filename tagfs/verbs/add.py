@@ -21,6 +21,8 @@ import unicodedata
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tagfs.auto.found import wanted
+from tagfs.auto.reader import AutoReader
 from tagfs.bytes import CannotTake, Taken, look, remove, take, why_not_a_file
 from tagfs.change import Change
 from tagfs.durable import sync_paths
@@ -37,6 +39,7 @@ from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.tag import check_tag
 from tagfs.term import FROM
+from tagfs.verbs.auto import new_tags
 from tagfs.verbs.twins import Twins
 from tagfs.xdg import COMMENT, RATING, TAGS, possible_tags, rating_of
 
@@ -84,14 +87,16 @@ class Report(NamedTuple):
 class Options(NamedTuple):
     """How to add. `tags` go on every file; see `lyts add --help` for the others.
 
-    `wherever`: a file with this name and these bytes is the same wherever it came from. `others`:
-    the GUIDs of all files that are spoken of; each of them is one of its own.
+    `auto`: look for tags in the files themselves. `wherever`: a file with this name and these bytes
+    is the same wherever it came from. `others`: the GUIDs of all files that are spoken of; each of
+    them is one of its own.
     """
 
     tags: Sequence[str] = ()
     move: bool = False
     dir_tags: bool = False
     dry_run: bool = False
+    auto: bool = False
     wherever: bool = False
     others: Container[str] = ()
 
@@ -210,6 +215,8 @@ class _Ready(NamedTuple):
     from_folder: str | None
     tags: list[str]
     place: str
+    found: Sequence[str] = ()
+    """Tags found in the file itself."""
 
     @property
     def has_bytes(self) -> bool:
@@ -235,6 +242,7 @@ class Adder:
         self._met: set[str] = set()
         """Files of the library that a source of this run was found to be, or has become."""
         self.twins = Twins()
+        self.auto = AutoReader()
         with store.view() as view:
             self._label = places(store.layout, view, store.node).own_label()
         self._default = read_settings(store.layout).default
@@ -245,6 +253,10 @@ class Adder:
 
     def take_in(self, sources: Iterable[Source]) -> Report:
         """Take in these files."""
+        with self.auto:
+            return self._take_in(sources)
+
+    def _take_in(self, sources: Iterable[Source]) -> Report:
         stopped: LytsError | None = None
         batch: list[_Ready] = []
         size = 0
@@ -281,7 +293,10 @@ class Adder:
     def _would_add(self, source: Source) -> None:
         found = os.stat(source.path)
         name = (source.said.name if source.said else None) or text_of_name(source.path)[0]
-        self.added.append(Added("", name, source.path, found.st_size, self._tags_for(source, {}), False, []))
+        tags = self._tags_for(source, {})
+        if self._options.auto:
+            tags += wanted(self.auto.find(source.path, name), tags)
+        self.added.append(Added("", name, source.path, found.st_size, tags, False, []))
 
     def _tags_for(self, source: Source, xattrs: Mapping[str, bytes]) -> list[str]:
         tags = list(self._options.tags)
@@ -320,7 +335,12 @@ class Adder:
                 Problem(path, f"its name is not UTF-8; it is shown as {name!r}, and the original is kept")
             )
         tags = self._tags_for(source, taken.xattrs)
-        return _Ready(source, taken, guid, name, raw_name, folder, tags, "")
+        try:
+            found = self.auto.find(taken.path or path, name) if self._options.auto else []
+        except BaseException:
+            remove(taken.path)
+            raise
+        return _Ready(source, taken, guid, name, raw_name, folder, tags, "", found)
 
     def _read_known(
         self, path: str, said: Said, folder: str | None, name: str, report: Callable[[int], None] | None
@@ -482,7 +502,8 @@ class Adder:
             return None
         # What a person wrote here counts; a file that is added again brings its tags alone.
         notes, xattrs = (_notes_of(ready), _xattrs_of(ready)) if self._options.wherever else ("", {})
-        say = what_is_new(change, state, ready.tags, notes, xattrs)
+        tags = [*ready.tags, *wanted(new_tags(change, state, ready.found), ready.tags)]
+        say = what_is_new(change, state, tags, notes, xattrs)
         missing = say.get("tag", [])
         if say:
             change.about_file(state.guid, **say)
@@ -509,7 +530,7 @@ class Adder:
 
     def _born(self, change: Change, ready: _Ready, placing: Placing, born_ms: dict[int, int]) -> Added:
         view, taken, said = change.view, ready.taken, ready.source.said or Said()
-        tags = list(dict.fromkeys(view.canonical(tag) for tag in ready.tags))
+        tags = list(dict.fromkeys(map(view.canonical, (*ready.tags, *wanted(ready.found, ready.tags)))))
         mtime_ns, mode = taken.mtime_ns, taken.mode
         if said.sha256 == taken.sha256:  # what was said is about these bytes
             mtime_ns = mtime_ns if said.modified_ns is None else said.modified_ns

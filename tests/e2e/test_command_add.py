@@ -351,3 +351,31 @@ def test_add_on_a_disk_that_fills_up_keeps_what_fitted_and_says_so(tmp_path: Pat
         assert lyts("fsck", "--deep").returncode == 0
     finally:
         subprocess.run(["umount", "-l", disk], check=False)
+
+
+# -- tags out of the files themselves ----------------------------------------------
+
+DEMO = ROOT / "tests" / "data" / "demo"
+
+
+def test_auto_takes_tags_out_of_files_as_they_come_in_and_names_what_is_broken(lyts: Lyts) -> None:
+    broken = lyts.file("broken.pdf", "%PDF-1.7 nonsense")
+    tulips = str(DEMO / "Pictures" / "2021 Garden" / "First tulips.jpg")
+    planned = lyts("add", "--auto", "--dry-run", "-t", "date=2000", tulips)
+    assert "First tulips.jpg  date=2000,camera=Drawn by make_demo.py\n" in planned.out
+    done = lyts("add", "--auto", "-t", "date=2000", tulips, broken)
+    assert done.out.startswith("added 2 files")
+    assert "1 file could not be looked into for tags: broken.pdf (" in done.err
+    assert lyts.quick("show", "tags", "First tulips.jpg").lines == ["camera=Drawn by make_demo.py", "date=2000"]
+
+
+def test_auto_over_what_is_there(lyts: Lyts) -> None:
+    lyts.quick("add", "-t", "music", str(DEMO / "Music"))
+    assert "year=1959" in lyts.quick("tag", "--auto", "--dry-run", "Blue Kitchen.flac").out
+    assert lyts.names("year=1959") == []
+    assert lyts.quick("tag", "--auto", "-q", "music").out == "tagged 5 files (artist 5, year 5)\n"
+    assert lyts.quick("tag", "--auto", "-q", "music").out == "tagged 0 files; looked into 5 files\n"
+    assert lyts.names("year=1959") == ["Blue Kitchen.flac", "Ferry in the Rain.mp3"]
+    lyts.quick("undo")
+    assert "no tag" in lyts.quick("find", "year=1959", code=1).err
+    assert "missing" in lyts.quick("tag", code=2).err

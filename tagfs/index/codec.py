@@ -161,6 +161,12 @@ def tells_who_may_know(merge: bytes | None) -> bool:
     return merge is not None and 7 in _unpack(merge)
 
 
+def notes_of(merge: bytes | None) -> str:
+    """The notes of a file, by its merge record."""
+    found = _unpack(merge).get(2, {}).get("notes") if merge is not None else None
+    return str(found[2]) if found is not None else ""
+
+
 def unpack_state(
     row: Row, name: str, attr: Attr, tags: Sequence[str], from_folder: str | None, merge: bytes | None, numbers: Numbers
 ) -> FileState:

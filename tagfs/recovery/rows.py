@@ -39,6 +39,8 @@ COLUMNS = (
 GUARD = "'"
 _GUARDED = re.compile("[=+\\-@\t\r\n'＝＋－＠]")
 _QUOTED = re.compile('[",\r\n]')
+_ODD = re.compile("^[=+\\-@\t'＝＋－＠]|[\",\r\n\0]")
+"""What is not written as it is."""
 _LONGEST_CELL = 1 << 30
 
 
@@ -100,6 +102,8 @@ def split_names(cell: str) -> tuple[str, ...]:
 
 def cell(text: str) -> str:
     """A text as a cell: guarded against spreadsheets, quoted where it must be."""
+    if _ODD.search(text) is None:
+        return text
     if _GUARDED.match(text):
         text = GUARD + text
     if "\0" in text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -116,3 +117,12 @@ def test_a_row_that_is_none_is_named_by_its_line(text: str, line: int, why: str)
 
 def test_nul_ends_no_table() -> None:
     assert read(written(Row(name="a", notes="one\0two"))) == [Row(name="a", notes="one␀two")]
+
+
+def test_the_page_on_recovery_names_the_columns_in_order() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "recovery.md").read_text(encoding="utf-8")
+    table = page.partition("## index.csv")[2]
+    named = [
+        word for line in table.splitlines() if line.startswith("| `") for word in line.split("|")[1].split("`")[1::2]
+    ]
+    assert tuple(named) == rows.COLUMNS

@@ -40,7 +40,12 @@ class Bench:
     def environ(self) -> dict[str, str]:
         """What commands are told: which store, and to keep their own notes (errors, what was seen) beside it."""
         state = os.path.join(os.path.dirname(self.built.store), "state")
-        return {"LYTS_STORE": self.built.store, "XDG_STATE_HOME": state, "XDG_CACHE_HOME": state}
+        return {
+            "LYTS_STORE": self.built.store,
+            "XDG_STATE_HOME": state,
+            "XDG_CACHE_HOME": state,
+            "LYTS_BACKGROUND": "no",
+        }
 
     def ask(self, query: str, run: Callable[..., Any] = result) -> Any:
         """A whole question to lyts: read transaction, parse, plan, run."""

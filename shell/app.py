@@ -56,10 +56,14 @@ class App:
         return self._store
 
     def close(self) -> None:
-        """Leave the store."""
+        """Leave the store. If it was changed, what explains it follows, in a process of its own."""
         store, self._store = self._store, None
         if store is not None:
             store.close()
+            if store.has_acted:
+                from tagfs.recovery.background import nudge
+
+                nudge(store.layout.root, self.environ)
 
     def clock(self) -> Clock:
         """Now, and the local time zone."""

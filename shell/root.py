@@ -61,6 +61,7 @@ TABLE: dict[str, Entry] = {
     "sync": Entry(_DEVICES, "Starts, ends and shows what moves files between your devices."),
     "doctor": Entry(_CARE, "Looks whether all is set up well."),
     "fsck": Entry(_CARE, "Checks the store: ledgers, index, bytes."),
+    "readme": Entry(_CARE, "Makes the pages that explain the store."),
     "reindex": Entry(_CARE, "Makes the index again."),
     "recover": Entry(_CARE, "Builds a store out of whatever is left of others."),
     "migrate": Entry(_CARE, "Brings the store to the format of this lyts."),

@@ -59,6 +59,7 @@ from tagfs.ledger import segments_in
 from tagfs.nodeset import label, set_id
 from tagfs.place import NodeSet, node_sets
 from tagfs.placement import MOST_COPIES, read_settings
+from tagfs.recovery.background import Attendant
 from tagfs.seen import FILE_NAME as SEEN_FILE
 from tagfs.seen import read_seen, seen_by_others, who_saw_more
 from tagfs.store import Store
@@ -136,6 +137,9 @@ class Daemon:
         self._tell = tell
         self._when_settled = when_settled
         self._problem = ""
+        self._pages = Attendant(store.layout.root, os.environ)
+        self._arrived = 0
+        """Events about data, in all: bytes that came or went without a fact."""
 
     # -- the loop
 
@@ -148,6 +152,7 @@ class Daemon:
                 events = self._wait()
                 self.round(events)
                 self._went("")
+                self._pages.tick((self._told, self._arrived), time.monotonic_ns())
             except SyncthingError as exc:
                 self._went(f"Syncthing: {exc}")
                 stop.wait(1.0)
@@ -163,6 +168,7 @@ class Daemon:
         self._tell(problem)
 
     def close(self) -> None:
+        self._pages.finish()
         self._stock.close()
 
     def _wait(self) -> list[Event]:
@@ -242,6 +248,7 @@ class Daemon:
                 if event.type == "RemoteIndexUpdated":
                     self._calm_since_ms = None  # more of the ledgers is coming
                 continue
+            self._arrived += 1
             names = [event.about("item")] if event.type == "ItemFinished" else []
             if event.type == "LocalIndexUpdated" and isinstance(event.data, dict):
                 names = [name for name in event.data.get("filenames") or () if isinstance(name, str)]

@@ -131,6 +131,8 @@ class Store:
         self._dirty = Dirty(self.layout.dirty)
         self._temporary: str | None = None
         self._acting = False
+        self.has_acted = False
+        """Whether something was changed through this store, or tried to."""
         self._unsynced: set[str] = set()
         self._sync_first: set[str] = set()
         self._noting = allocate_lock()
@@ -345,6 +347,7 @@ class Store:
         with hold(self.layout.lock, self._on_wait):
             self._acting = True
             try:
+                self.has_acted = True
                 return self._act_locked(state_facts, action, undoes, durable)
             except DiskFull:
                 if not frees_space or not reserve.spend(self.layout.reserve):

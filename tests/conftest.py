@@ -56,6 +56,8 @@ def _nothing_of_the_person() -> Iterator[None]:
             patch.setenv(name, os.path.join(home, name.lower()))
         for name in [name for name in os.environ if name.startswith("LYTS_") and name != "LYTS_PROVE"]:
             patch.delenv(name)
+        # No process of its own goes on making pages while a test takes its store away.
+        patch.setenv("LYTS_BACKGROUND", "no")
         for name in ("EDITOR", "VISUAL", "PAGER", "NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR"):
             patch.delenv(name, raising=False)
         yield

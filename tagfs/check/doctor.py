@@ -29,7 +29,7 @@ OLDEST_PYTHON = (3, 11)
 def examine(root: str, machine: Machine) -> list[Remark]:
     """All remarks on the store in the folder `root` and the machine it is on, worst last."""
     out: list[Remark] = []
-    for look in (_python, _store, _space, _folders, _index, _ledgers, _keep, _mounting):
+    for look in (_python, _store, _space, _folders, _index, _ledgers, _keep, _pages, _mounting):
         try:
             out.extend(look(root, machine))
         except LytsError as exc:
@@ -113,7 +113,7 @@ def _folders(root: str, machine: Machine) -> Iterator[Remark]:
 def _belongs_in_scratch(name: str) -> bool:
     """What the mount has there are files of the person and notes about them; the next mount takes them up."""
     return (
-        name in ("reserve", "CACHEDIR.TAG", "mounts.lock")
+        name in ("reserve", "CACHEDIR.TAG", "mounts.lock", "readme")
         or name.startswith("newborns-")
         or name.endswith((".new", ".written"))
     )
@@ -184,6 +184,23 @@ def _keep(root: str, machine: Machine) -> Iterator[Remark]:
             "contents of a file",
             "lyts leaves them alone; nothing else may have them",
         )
+
+
+def _pages(root: str, machine: Machine) -> Iterator[Remark]:
+    from tagfs.recovery.keeping import ROOT, is_whole, read_pasts, trouble_of
+    from tagfs.recovery.words import day
+
+    layout = Layout(root)
+    past = read_pasts(layout).get(ROOT)
+    for sentence in trouble_of(layout):
+        yield Remark(
+            PROBLEM, "readme", f"the pages that explain the store could not be made: {sentence}", "lyts readme"
+        )
+    if is_whole(layout.root):
+        when = f", last made on {day(past.made_ms)}" if past is not None else ""
+        yield Remark(OK, "readme", f"the pages that explain the store are there{when}", "")
+    else:
+        yield Remark(NOTE, "readme", "the pages that explain the store are not all there", "to make them: lyts readme")
 
 
 def _mib(size_bytes: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ from tagfs.mount.looks import Looks
 from tagfs.mount.newborn import FILE_BIT, Newborn, Nursery, inode_of_guid
 from tagfs.mount.turn import Turn
 from tagfs.mount.upkeep import Upkeep
+from tagfs.recovery.background import Attendant
 from tagfs.store import Store
 from tagfs.views import effects, saving, tree
 from tagfs.views.brake import Brake
@@ -89,6 +91,7 @@ class Acting:
         self._processes: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._ticks = 0
         self._upkeep = Upkeep(store.layout)
+        self._pages = Attendant(store.layout.root, os.environ)
         self._oldest: tuple[str | None, int] = None, 0
         """The birth that waits longest for the index, and the tick at which that was first seen."""
         self._unstated: dict[str, str] = {}

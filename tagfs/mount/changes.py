@@ -248,6 +248,7 @@ class Changes(Renaming):
 
     def _age(self) -> None:
         self._try(lambda: self._upkeep.tick(self.looks.view(), self._now()))
+        self._try(lambda: self._pages.tick(self.looks.view().id, self._now()))
         now = self._clock().now_ms * 1_000_000
         for newborn in self.nursery:
             try:
@@ -277,6 +278,7 @@ class Changes(Renaming):
         self.gathering.end()
         self.nursery.notes.end(any_left=any(True for _ in self.nursery))
         self._upkeep.finish()
+        self._pages.finish()
         self.following.finish()
         self.looks.drop()
         self.live.finish()

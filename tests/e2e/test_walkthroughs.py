@@ -28,6 +28,7 @@ def _env(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "LYTS_STORE": str(home / "store"),
         "XDG_STATE_HOME": str(home / "state"),
+        "LYTS_BACKGROUND": "no",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "COLUMNS": "100",

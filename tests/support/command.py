@@ -53,6 +53,7 @@ class Lyts:
             "HOME": str(home),
             "LYTS_STORE": str(self.store),
             "XDG_STATE_HOME": str(home / "state"),
+            "LYTS_BACKGROUND": "no",
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
         }

@@ -47,9 +47,13 @@ class Node:
 class World:
     """The nodes of a library and their ledgers."""
 
-    def __init__(self, seed: int, count: int, carry_with: Carry = to_carry, enters: bool = True) -> None:
+    def __init__(
+        self, seed: int, count: int, carry_with: Carry = to_carry, enters: bool = True, last_writer_wins: bool = False
+    ) -> None:
         self.carry_with = carry_with
         self.enters = enters
+        self.last_writer_wins = last_writer_wins
+        """A deliberate mistake: who tags states all the tags, and the last statement counts."""
         self.random = random.Random(seed)
         self.nodes = [Node(guid_of_node(number)) for number in range(count)]
         self.names = [node.guid for node in self.nodes]
@@ -79,8 +83,15 @@ class World:
         state = node.state()
         if state.made is not None and knows(node.guid, state, self.names):
             self.tags += 1
-            self.say(node, [home_of(state, self.names)], tag=[f"t{self.tags}"])
+            before = self.tags_of(state) if self.last_writer_wins else []
+            self.say(node, [home_of(state, self.names)], tag=[*before, f"t{self.tags}"])
             self.log.append(f"{node.guid[7]} tags t{self.tags}")
+
+    def tags_of(self, state: FileState) -> list[str]:
+        if not self.last_writer_wins:
+            return state.tags()
+        added = [(at, tag) for tag, by_node in state.added.items() for at in by_node.values()]
+        return sorted(tag for at, tag in added if at == max(added)[0])
 
     def change(self, node: Node) -> None:
         """Leave a node out, or take it in again."""
@@ -91,6 +102,11 @@ class World:
         yes = not knows(whom, state, self.names)
         if not yes and (node is not self.nodes[0] or whom == node.guid):
             return
+        self.state_knows(node, whom, yes)
+
+    def state_knows(self, node: Node, whom: str, yes: bool) -> None:
+        """Leave a node out, or take it in again, as somebody at this node wants it."""
+        state = node.state()
         folders = folders_for(state, {whom: yes}, node.guid, self.names)
         for folder in folders[1:] if self.enters else ():
             for fact in to_enter(folder, node.standing, self.by8):
@@ -148,6 +164,9 @@ class World:
 
     def outcome(self) -> str | None:
         truth = join(FILE, (f for n in self.nodes for facts in n.ledgers.values() for f in facts))
+        gone = {f"t{number + 1}" for number in range(self.tags)} - set(self.tags_of(truth))
+        if gone:
+            return f"tags {sorted(gone)} were given, taken away by nobody, and are not there"
         for node in self.nodes:
             state = node.state()
             may = knows(node.guid, truth, self.names)

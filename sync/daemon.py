@@ -582,7 +582,7 @@ class Daemon:
         if not guids:
             return
         looking = Looking(self._shelves, self._stock, self._syncthing, self._set_ids(), self._device[:7], self._wall_ns)
-        hands = Hands(self._store, self._shelves, self._shelf_for, self._aliases, self._date_text)
+        hands = Hands(self._store, self._shelves, self._shelf_for, self._aliases, self._date_text, self._stock.forget)
         copies = self._copies()
         scans: dict[Members, set[str]] = {}
         waits_before = dict(self._waits)

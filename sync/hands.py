@@ -60,17 +60,21 @@ class Hands:
         shelf_for: Callable[[Members], None],
         names: Callable[[], dict[str, str]],
         date_text: Callable[[], str],
+        forget: Callable[[str], None],
     ) -> None:
         """Args:
         shelf_for: makes the folder of a set, and has it shared; then it is on the shelves.
         names: GUID -> alias of all nodes.
         date_text: today, for the name of the other version of a file.
+        forget: what stood at a path was taken away or replaced by lyts; whatever a hand makes of what is
+            there next does not stand on it.
         """
         self._store = store
         self._shelves = shelves
         self._shelf_for = shelf_for
         self._names = names
         self._date_text = date_text
+        self._forget = forget
 
     def carry_out(self, state: FileState, data: str, looked: Looked, actions: Collection[machine.Action]) -> Done:
         """Do what was decided. An action that the disk no longer allows is left out, and the file looked at again."""
@@ -208,11 +212,14 @@ class Hands:
         self._shelf_for(action.members)
         place = self._shelves.path(action.members, data)
         if action.replaces is not None:
-            if action.members not in looked.paths or is_being_written(place):
+            if action.members not in looked.paths:
                 return False
-            if hash_file(place) != action.replaces:
+            before = _mark(place)
+            if is_being_written(place) or hash_file(place) != action.replaces:
                 return False
             self._second_copy(place, os.path.join(self._shelves.moved_folder(state.guid), action.replaces))
+            if _mark(place) != before:
+                return False  # somebody saved, or Syncthing put another there while it was read
         elif os.path.lexists(place):
             return False
         self._place(source, place)
@@ -234,6 +241,7 @@ class Hands:
             taken = take(source, draft)
             os.utime(draft, ns=(taken.mtime_ns, taken.mtime_ns))
             sync_paths([draft])
+        self._forget(place)  # before: after a crash in between nothing false is believed
         os.rename(draft, place)  # of two links to one inode it leaves both: then the draft goes below
         remove(draft)
         sync_paths([os.path.dirname(place)])
@@ -256,6 +264,7 @@ class Hands:
             self._second_copy(path, os.path.join(self._shelves.moved_folder(guid), source.sha256))
         if _mark(path) != before:
             return False
+        self._forget(path)
         os.unlink(path)
         sync_paths([os.path.dirname(path)])
         name = data_name(f"{data[:2]}/{os.path.basename(path)}")

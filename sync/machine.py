@@ -308,11 +308,15 @@ class _Look:
             standing = self.here.placed.get(union)
             if asked and not members & self.living and (standing is None or standing.sha256 in self.left):
                 yield Put(Source(copy.sha256, members), union, standing.sha256 if standing is not None else None)
-        if not self.here.placed:
-            # What is in this keep alone would never get to who holds the file.
+        union = self.target | {self.me}
+        standing = self.here.placed.get(union)
+        none_placed = not any(copy.sha256 in self.heads for copy in self.here.placed.values())
+        if none_placed and (standing is None or standing.sha256 in self.left):
+            # What is in this keep alone would never get to who holds the file: neither where nothing stands
+            # here, nor where what stands here is what it replaced.
             for source in self._sources(self.heads):
                 if not self._is_safe(source.sha256):
-                    yield Put(source, self.target | {self.me}, None)
+                    yield Put(source, union, standing.sha256 if standing is not None else None)
                     return
 
     def _is_safe(self, sha256: str) -> bool:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import time
 from hashlib import sha256
 from pathlib import Path
 
 from sync import machine
 from sync.hands import Hands
-from sync.looking import Looked
+from sync.looking import Looked, Looking
 from sync.machine import Copy, Here, Source
-from sync.shelves import Shelves
+from sync.shelves import Shelves, data_name
+from sync.stock import Stock
+from sync.syncthing.client import Syncthing
+from sync.syncthing.folders import data_folder, device
+from tagfs.check.fsck import fsck
+from tagfs.fact import Content, time_text
+from tagfs.nodeset import set_id
 from tagfs.store import Store
 from tests.support.facts import FILES
-from tests.support.stores import add_files, make_store
+from tests.support.fake_syncthing import FakeSyncthing, a_device_id
+from tests.support.stores import add_files, make_store, say
 
 GUID = FILES[0]
 
@@ -21,7 +29,8 @@ GUID = FILES[0]
 def hands_of(store: Store) -> tuple[Hands, Shelves, frozenset[str]]:
     alone = frozenset({str(store.node)})
     shelves = Shelves(store.layout, {alone: "laptop"})
-    return Hands(store, shelves, lambda members: None, dict, lambda: "2026-11-27"), shelves, alone
+    hands = Hands(store, shelves, lambda members: None, dict, lambda: "2026-11-27", lambda path: None)
+    return hands, shelves, alone
 
 
 def test_what_was_thrown_away_is_kept_by_its_hash_also_after_a_crash(tmp_path: Path) -> None:
@@ -86,3 +95,46 @@ def test_a_file_that_was_replaced_while_it_was_read_is_left_alone(tmp_path: Path
         hands.carry_out(state, state.made.data, looked, [machine.Unlink(Source(digest, alone))])
         assert place.read_bytes() == b"new, by Syncthing"
         assert not shelves.kept(guid)  # and its bytes do not pass for the old ones
+
+
+def test_bytes_that_lyts_put_back_do_not_pass_for_an_edit_of_what_stood_there(tmp_path: Path) -> None:
+    """Else what stood there would count as replaced by somebody who never saw it, and go."""
+    with make_store(tmp_path / "store") as store, FakeSyncthing() as fake, Syncthing(fake.address, fake.key) as client:
+        other_device, other = a_device_id("other"), "fedcba98-0003-4000-8000-000000000003"
+        both = frozenset({str(store.node), other})
+        shelves = Shelves(store.layout, {both: "laptop+tablet"})
+        stock = Stock(os.path.join(store.layout.root, "sync.db"))
+        hands = Hands(store, shelves, lambda members: None, dict, lambda: "2026-11-27", stock.forget)
+        looking = Looking(shelves, stock, client, {both: set_id(sorted(both))}, fake.own_id[:7], time.time_ns)
+        folder = os.path.join(store.layout.sets, "laptop+tablet")
+        client.set_device(device(other_device, "other"))
+        client.set_folder(data_folder(set_id(sorted(both)), folder, "both", [fake.own_id, other_device], paused=False))
+        (guid,) = add_files(store, "a.txt")
+        made = store.states([guid])[0].made
+        assert made is not None
+        name, path = data_name(made.data), Path(shelves.path(both, made.data))
+
+        won, lost = b"what won", b"what lost against it"
+        written = 1_700_000_000_000_000_000
+        say(store, guid, content=Content(sha256(won).hexdigest(), len(won), time_text(written)))
+        fake.arrive(set_id(sorted(both)), name, won, other_device, written)
+        beside = path.with_name(f"{path.stem}.sync-conflict-20261127-101010-ABCDEFG{path.suffix}")
+        beside.write_bytes(lost)
+        os.utime(beside, ns=(written, written))
+        client.scan(set_id(sorted(both)))
+
+        def look() -> Looked:
+            return looking.look(store.states([guid])[0], made.data, odd=True)
+
+        def do(action: machine.Action) -> None:
+            done = hands.carry_out(store.states([guid])[0], made.data, look(), [action])
+            for members, changed in done.scans:
+                client.scan(set_id(sorted(members)), [changed])
+
+        assert look().here.placed[both].sha256 == sha256(won).hexdigest()
+        do(machine.Unlink(Source(sha256(won).hexdigest(), both)))
+        do(machine.Put(Source(sha256(lost).hexdigest(), both, is_conflict=True), both, None))
+        assert path.read_bytes() == lost
+        assert look().here.placed[both] == Copy(sha256(lost).hexdigest(), by_me=True, was=None)
+        stock.close()
+        assert [found for found in fsck(store) if not found.kind.startswith("bytes")] == []

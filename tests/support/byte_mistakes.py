@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from sync import machine
-from sync.machine import Here, Proof, Source, Unlink, Wanted
+from sync.machine import Here, Proof, Remove, Source, Unlink, Wanted
 
 Decide = Callable[..., list[machine.Action]]
 
@@ -20,11 +20,14 @@ def _any_proof(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min
 
 
 def _no_proof(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int) -> list[machine.Action]:
-    """A stray is unlinked where its bytes are in place here, without anybody's proof."""
+    """A stray goes for good, without anybody's proof: its bytes are known, so somebody will have them in place.
+
+    Merely unlinked it would still be in the keep, and be put back from there.
+    """
     actions = machine.decide(me, wanted, here, proofs, min_copies)
     for members, copy in here.placed.items():
         if wanted.born and members != wanted.holds and wanted.contents.is_known(copy.sha256):
-            actions.append(Unlink(Source(copy.sha256, members)))
+            actions.append(Remove(Source(copy.sha256, members)))
     return actions
 
 

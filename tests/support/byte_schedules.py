@@ -11,7 +11,8 @@ Syncthing, as observed (sync.md):
 - a change against a deletion: in 1.x the change wins, in 2.x the newer of the two
 - a local change that was not scanned is scanned before anything is pulled over it
 
-Facts travel by ledger, each node's in order, each at its own pace. The actions that
+Facts travel by ledger, each node's in order, each at its own pace. Now and then the end of a
+ledger is gone after a power cut; whoever has read it vouches for it. The actions that
 `decide` returns are done one at a time, in any order, any of them or none, so that every
 crash between two of them is among the schedules.
 
@@ -86,6 +87,10 @@ class Node:
     """Prover -> what was last read of theirs."""
     gone: set[str] = field(default_factory=set)
     """The nodes of which it has read that they were forgotten."""
+    durable: int = 0
+    """So many of the facts are on the disk for good: what is done after them relies on that."""
+    behind: set[str] = field(default_factory=set)
+    """Stamps of own facts that others have read and this node's ledger has lost: until they are back it rests."""
 
     def add(self, fact: Fact) -> None:
         if fact.node is not None:
@@ -108,6 +113,7 @@ class World:
         decide: Decide = machine.decide,
         edits_kept: bool = True,
         keeps: bool = True,
+        rests: bool = True,
     ) -> None:
         self.random = random.Random(seed)
         self.newest_wins = newest_wins
@@ -115,6 +121,7 @@ class World:
         self.decide = decide
         self.edits_kept = edits_kept
         self.keeps = keeps
+        self.rests = rests
         self.now_ms = 1_800_000_000_000
         self.nodes = [
             Node(guid_of_node(n), Clock(guid_of_node(n)[:8], 0), self.random.choice((0, 0, -40_000, 90_000)))
@@ -163,8 +170,10 @@ class World:
         """The reader reads on in the owner's ledger."""
         at = reader.read.get(owner.guid, 0)
         end = len(owner.facts) if count is None else min(len(owner.facts), at + count)
+        owner.durable = max(owner.durable, end)
         for fact in owner.facts[at:end]:
             reader.add(fact)
+            reader.behind.discard(fact.at)
             reader.clock.observe(when_of(fact.at), self.now_ms + reader.skew_ms)
         reader.read[owner.guid] = end
         return end > at
@@ -176,6 +185,33 @@ class World:
             return False
         reader.heard[prover.guid] = said
         return True
+
+    def cut_power(self, node: Node, count: int) -> None:
+        """The last facts of a node's ledger are gone: those that were not on the disk yet, or (a disk that
+        lies) any that others have read. Those vouch for them, and the node does nothing before they are back.
+        """
+        read = max((other.read.get(node.guid, 0) for other in self.nodes if other is not node), default=0)
+        cut = max(len(node.facts) - count, node.durable if node.durable > read else 0)
+        if cut >= len(node.facts):
+            return
+        for reader in self.nodes:
+            if reader is not node and reader.read.get(node.guid, 0) > cut:
+                there = {fact.at for fact in reader.facts}
+                lost = node.facts[cut : reader.read[node.guid]]
+                reader.facts.extend(fact for fact in lost if fact.at not in there)
+                reader.durable = len(reader.facts)
+                reader.read[node.guid] = cut
+                node.behind.update(fact.at for fact in lost)
+        self.log.append(
+            f"{node.guid[7]} loses {len(node.facts) - cut} facts, {len(node.behind)} of them read by others"
+        )
+        del node.facts[cut:]
+        node.durable = min(node.durable, cut)
+        node.states.clear()
+        for owner in self.nodes:
+            for fact in owner.facts[: len(owner.facts) if owner is node else node.read.get(owner.guid, 0)]:
+                node.add(fact)
+                node.behind.discard(fact.at)
 
     # -- bytes: what a hand does
 
@@ -191,6 +227,7 @@ class World:
             content=Content(sha256=sha256, size_bytes=1, modified="2026-01-01T00:00:00Z"),
             holds={name: name in holders for name in self.names},
         )
+        node.durable = len(node.facts)
 
     def _new_bytes(self, was: str | None) -> str:
         self.written += 1
@@ -202,9 +239,9 @@ class World:
         self.now_ms += 1
         node.disk[members, name] = (sha256, self.now_ms + node.skew_ms if mtime is None else mtime, mtime is None)
 
-    def edit(self, node: Node) -> None:
-        """A hand changes a copy in some folder of the node, in place or not."""
-        places = [key for key in node.disk if not key[1][1]]
+    def edit(self, node: Node, members: Members | None = None) -> None:
+        """A hand changes a copy in some folder of the node (in that of this set), in place or not."""
+        places = [key for key in node.disk if not key[1][1] and members in (None, key[0])]
         if not places:
             return
         members, name = self.random.choice(places)
@@ -374,7 +411,7 @@ class World:
     def options(self, node: Node, guid: str, silent: bool = False) -> list[machine.Action]:
         """What the node may do now about a file."""
         state = node.states.get(guid)
-        if state is None:
+        if state is None or (node.behind and self.rests):
             return []
         here = self.here(node, guid, silent)
         proofs = set(node.proofs.get(guid, ()))
@@ -389,6 +426,7 @@ class World:
     def do(self, node: Node, guid: str, action: machine.Action) -> None:
         """Carry out one action, as the daemon would."""
         self.log.append(f"{node.guid[7]} {guid[:2]} {_action(action)}")
+        node.durable = len(node.facts)
         state = node.states[guid]
         if isinstance(action, machine.StateContent):
             if self.edits_kept:
@@ -408,6 +446,7 @@ class World:
                 self._mtime(node, guid, action.source),
                 False,
             )
+            node.last.pop((action.members, guid), None)
         elif isinstance(action, machine.Prove):
             # Nodes take proofs back that nobody waits for; here none is, so that old ones turn up late.
             node.proofs.setdefault(guid, set()).add(Proof(node.guid, action.sha256, action.members, action.digest))
@@ -440,6 +479,8 @@ class World:
             if keep:
                 node.kept.setdefault(guid, set()).add(source.sha256)
             del node.disk[key]
+            if not source.is_conflict:
+                node.last.pop((source.members, guid), None)
 
     def _keep_both(self, node: Node, guid: str, state: FileState, action: machine.KeepBoth) -> None:
         sha256 = action.source.sha256
@@ -460,6 +501,7 @@ class World:
             )
         content = Content(sha256=action.current, size_bytes=1, modified="2026-01-01T00:00:00Z", was=sha256)
         self.say(node, guid, content=content)
+        node.durable = len(node.facts)  # before a hand can come to know the new file
 
     # -- what must hold
 
@@ -595,10 +637,13 @@ def run(seed: int, nodes: int, steps: int, *, forgets: bool = False, **options: 
     purges = chooser.random() < 0.1
     wishes, edits = chooser.choice(((0.25, 0.0), (0.12, 0.0), (0.1, 0.04), (0.02, 0.15)))
     forget_at = chooser.randrange(steps) if forgets else -1
+    has_accidents = not forgets and chooser.random() < 0.15
     for step in range(steps):
         if step == forget_at:
             world.forget(*chooser.sample(world.nodes, 2))
         node, other = pick.sample(world.nodes, 2)
+        if has_accidents and chooser.random() < 0.04:
+            world.cut_power(chooser.choice(world.nodes), chooser.randint(1, 4))
         what = pick.random()
         if what < wishes:
             world.wish(node)

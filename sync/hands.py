@@ -29,6 +29,7 @@ from tagfs.durable import sync_paths
 from tagfs.errors import StoreError
 from tagfs.face import face_of
 from tagfs.fact import Content, Made, time_text
+from tagfs.keep import keeping, make_way
 from tagfs.layout import make_folder
 from tagfs.merge import FileState
 from tagfs.place import kept_versions_folder
@@ -280,12 +281,16 @@ class Hands:
         return action.is_version or not in_place or any(hash_file(path) == action.sha256 for path in in_place)
 
     def _drop(self, guid: str, path: str, action: machine.Drop) -> bool:
-        if action.is_version:
-            place = os.path.join(kept_versions_folder(self._store.layout, guid), action.sha256)
+        layout = self._store.layout
+        if not action.is_version:
+            remove(path)
+            return True
+        with keeping(layout):  # or a version that stands there already could go just now, and this one after it
+            changed = make_way(layout, guid)
+            place = os.path.join(kept_versions_folder(layout, guid), action.sha256)
             if not os.path.exists(place):
-                make_folder(os.path.dirname(place))
                 os.rename(path, place)
-                return True
+        sync_paths(changed)
         remove(path)
         return True
 

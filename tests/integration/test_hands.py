@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from hashlib import sha256
@@ -18,6 +19,7 @@ from sync.syncthing.folders import data_folder, device
 from tagfs.check.fsck import fsck
 from tagfs.fact import Content, time_text
 from tagfs.nodeset import set_id
+from tagfs.place import kept_versions_folder
 from tagfs.store import Store
 from tests.support.facts import FILES
 from tests.support.fake_syncthing import FakeSyncthing, a_device_id
@@ -95,6 +97,43 @@ def test_a_file_that_was_replaced_while_it_was_read_is_left_alone(tmp_path: Path
         hands.carry_out(state, state.made.data, looked, [machine.Unlink(Source(digest, alone))])
         assert place.read_bytes() == b"new, by Syncthing"
         assert not shelves.kept(guid)  # and its bytes do not pass for the old ones
+
+
+def test_what_becomes_a_version_does_so_while_no_version_can_go(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    with make_store(tmp_path / "store") as store:
+        hands, shelves, _ = hands_of(store)
+        (guid,) = add_files(store, "a.txt")
+        state = store.states([guid])[0]
+        assert state.made is not None
+        digest = sha256(b"an earlier version").hexdigest()
+        moved, version = (
+            Path(shelves.moved_folder(guid), digest),
+            Path(kept_versions_folder(store.layout, guid), digest),
+        )
+        moved.parent.mkdir(parents=True)
+        was_free = []
+        rename = os.rename
+
+        def renames(source: str, target: str) -> None:
+            fd = os.open(store.layout.keep, os.O_RDONLY)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                was_free.append(target)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(fd)
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", renames)
+        for _ in range(2):  # the second time it stands there already
+            moved.write_bytes(b"an earlier version")
+            looked = Looked(Here({}, kept=[digest]), {}, {}, {digest: str(moved)}, {}, False)
+            done = hands.carry_out(state, state.made.data, looked, [machine.Drop(digest, is_version=True)])
+            assert not done.again
+            assert version.read_bytes() == b"an earlier version"
+            assert not moved.exists()
+        assert not was_free
 
 
 def test_bytes_that_lyts_put_back_do_not_pass_for_an_edit_of_what_stood_there(tmp_path: Path) -> None:

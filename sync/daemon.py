@@ -37,6 +37,7 @@ from sync.mending import make_marker_again, mend_copies
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
 from sync.placing import wanted_of
 from sync.proofs import Home, divided, home_for
+from sync.reconciling import compare
 from sync.shares import Myself, devices_of_nodes, shares
 from sync.sharing import share
 from sync.shelves import Shelves, guid_in
@@ -53,7 +54,6 @@ from tagfs.errors import LytsError, StoreError
 from tagfs.glossary import SET_THING
 from tagfs.guid import guid_of_bytes
 from tagfs.index.positions import known_segments, newest_read
-from tagfs.index.read import View
 from tagfs.layout import make_folder
 from tagfs.ledger import segments_in
 from tagfs.nodeset import label, set_id
@@ -63,7 +63,6 @@ from tagfs.recovery.background import Attendant
 from tagfs.seen import FILE_NAME as SEEN_FILE
 from tagfs.seen import read_seen, seen_by_others, who_saw_more
 from tagfs.store import Store
-from tagfs.term import HOLDS
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +228,7 @@ class Daemon:
         if now_ms - self._reconciled_ms >= RECONCILE_MS:
             self._reconciled_ms = now_ms
             mend_copies(self._syncthing, self._copies_here())
-            self._agenda.add(self._to_reconcile())
+            self._reconcile()
         due = self._agenda.take(now_ms, AT_ONCE)
         try:
             self._deal_with(due, now_ms)
@@ -545,38 +544,11 @@ class Daemon:
 
     # -- files
 
-    def _to_reconcile(self) -> set[str]:
-        """The files of which something is where it need not be, or is not where it should be."""
-        found = set(self._shelves.guids_kept())
-        self._odd |= found
-        anywhere = BitMap()
+    def _reconcile(self) -> None:
         with self._store.view(fresh=False) as view:
-            for members in self._shelves.labels:
-                here = BitMap()
-                for guid, is_odd in self._shelves.guids_in(members):
-                    ordinal = view.ordinal(guid)
-                    if is_odd:
-                        self._odd.add(guid)
-                        found.add(guid)
-                    elif ordinal is not None:
-                        here.add(ordinal)
-                anywhere |= here
-                found.update(guid_of_bytes(row.guid) for _, row in view.rows(here - self._held_by_just(view, members)))
-            missing = self._held_by(view, self._store.node) - anywhere
-            found.update(guid_of_bytes(row.guid) for _, row in view.rows(missing))
-        return found
-
-    def _held_by(self, view: View, node: str) -> BitMap:
-        term = view.term(HOLDS, "", node)
-        return view.posting(term) if term is not None else BitMap()
-
-    def _held_by_just(self, view: View, members: Members) -> BitMap:
-        """The files that all of these hold, and nobody else."""
-        found = BitMap.intersection(*(self._held_by(view, node) for node in members))
-        for node in self._nodes:
-            if node not in members:
-                found -= self._held_by(view, node)
-        return found
+            found = compare(view, self._shelves, self._store.node, self._nodes)
+        self._odd |= found.odd
+        self._agenda.add(found.amiss)
 
     def _deal_with(self, guids: list[str], now_ms: int) -> None:
         if not guids:

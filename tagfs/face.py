@@ -20,6 +20,7 @@ from tagfs.term import (
     ALL_FILES,
     EXT,
     FROM,
+    HELD_TRASH,
     HOLDS,
     MODIFIED,
     NOTED,
@@ -133,11 +134,11 @@ def face_of(state: FileState, node: str, nodes: Collection[str] = ()) -> Face:
 
 
 def terms_of(face: Face) -> list[TermKey]:
-    """The terms a file stands under. A trashed file has only that one, so that no query need leave it out."""
+    """The terms a file stands under. A trashed file has terms of its own, so that no query need leave it out."""
     if not face.listed:
         return []
     if face.trashed:
-        return [(TRASHED, "", None)]
+        return _terms_in_trash(face)
     return [*((TAG, *split_tag(tag)) for tag in face.tags), *terms_beside_tags(face)]
 
 
@@ -146,7 +147,7 @@ def terms_beside_tags(face: Face) -> list[TermKey]:
     if not face.listed:
         return []
     if face.trashed:
-        return [(TRASHED, "", None)]
+        return _terms_in_trash(face)
     terms: list[TermKey] = [ALL_FILES]
     if not face.tags:
         terms.append((UNTAGGED, "", None))
@@ -161,6 +162,10 @@ def terms_beside_tags(face: Face) -> list[TermKey]:
     terms.extend((HOLDS, "", node) for node in face.holds)
     terms.extend((UNKNOWN, "", node) for node in face.unknown_to)
     return terms
+
+
+def _terms_in_trash(face: Face) -> list[TermKey]:
+    return [(TRASHED, "", None), *((HELD_TRASH, "", node) for node in face.holds)]
 
 
 def birth_terms(made: Made, size_bytes: int, mtime_ns: int, born_when: int, by: str, untagged: bool) -> list[TermKey]:

@@ -17,9 +17,10 @@ MODIFIED = 5  # ""          day             decimal days since 1970-01-01 UTC
 ADDED = 6  #    ""          day             likewise, of the birth stamp
 HOLDS = 7  #    ""          node GUID       the node keeps the bytes
 UNKNOWN = 8  #  ""          node GUID       the node may not know the face (excluded)
-TRASHED = 9  #  ""          None            removed, bytes kept; such files have no other term
+TRASHED = 9  #  ""          None            removed, bytes kept; such files have only this term and the next
 UNTAGGED = 10  # ""          None            living files without a tag
 NOTED = 11  #   ""          None            living files with notes
+HELD_TRASH = 12  # ""       node GUID       the node keeps the bytes of a file in the trash
 
 TermKey = tuple[int, str, str | None]
 ALL_FILES: TermKey = (ALL, "", None)

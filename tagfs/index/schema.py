@@ -45,7 +45,7 @@ from unicodedata import unidata_version
 
 from tagfs.value import value_key
 
-INDEX_FORMAT = f"1 unicode-{unidata_version}"
+INDEX_FORMAT = f"2 unicode-{unidata_version}"
 """Another text in `meta` means: throw the index away and build it again. What letters are, and so
 which data paths follow from names (`slug`), changes with Unicode."""
 

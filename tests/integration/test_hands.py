@@ -12,6 +12,7 @@ from sync import machine
 from sync.hands import Hands
 from sync.looking import Looked, Looking
 from sync.machine import Copy, Here, Source
+from sync.reconciling import compare
 from sync.shelves import Shelves, data_name
 from sync.stock import Stock
 from sync.syncthing.client import Syncthing
@@ -176,4 +177,34 @@ def test_bytes_that_lyts_put_back_do_not_pass_for_an_edit_of_what_stood_there(tm
         assert path.read_bytes() == lost
         assert look().here.placed[both] == Copy(sha256(lost).hexdigest(), by_me=True, was=None)
         stock.close()
+        assert [found for found in fsck(store) if not found.kind.startswith("bytes")] == []
+
+
+def test_files_in_the_trash_are_compared_with_the_disk_like_the_others(tmp_path: Path) -> None:
+    with make_store(tmp_path / "store") as store:
+        _, shelves, alone = hands_of(store)
+        here, missing, elsewhere = add_files(store, "here.txt", "missing.txt", "elsewhere.txt")
+        other = "fedcba98-0003-4000-8000-000000000003"
+        say(store, elsewhere, holds={str(store.node): False, other: True})
+        made = store.states([here])[0].made
+        assert made is not None
+        place = Path(shelves.path(alone, made.data))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"here")
+
+        def amiss() -> set[str]:
+            with store.view() as view:
+                found = compare(view, shelves, store.node, [str(store.node), other])
+            assert not found.odd
+            return found.amiss
+
+        assert amiss() == {missing}
+        for guid in (here, missing, elsewhere):
+            say(store, guid, trash=True)
+        assert [found for found in fsck(store) if not found.kind.startswith("bytes")] == []
+        assert amiss() == {missing}  # so that `trash restore` finds its bytes
+        say(store, here, holds={str(store.node): False, other: True})
+        assert amiss() == {here, missing}
+        say(store, missing, trash=False)
+        assert amiss() == {here, missing}
         assert [found for found in fsck(store) if not found.kind.startswith("bytes")] == []

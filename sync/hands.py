@@ -318,6 +318,7 @@ class Hands:
             os.unlink(path)
             return False
         os.rename(path, os.path.join(os.path.dirname(path), hash_file(path)))
+        remove(path)  # of two links to one inode, as when it was put in place from the keep, the renaming left both
         return True
 
 

@@ -77,7 +77,7 @@ class Library:
             shelves = Shelves(store.layout, labels)
             (alone,) = labels
             names = {str(store.node): "laptop", TABLET: "tablet"}
-            hands = Hands(store, shelves, lambda members: None, lambda: names, lambda: "2026-11-27")
+            hands = Hands(store, shelves, lambda members: None, lambda: names, lambda: "2026-11-27", lambda path: None)
             place = self.place(guid)
             came = place.with_name(f"{guid}--doc.sync-conflict-20261127-101010-ABCDEFG.txt")
             came.write_bytes(data)

@@ -48,6 +48,9 @@ def test_what_was_thrown_away_is_kept_by_its_hash_also_after_a_crash(tmp_path: P
         assert hands.take_out_of_trash_cans(GUID)
         assert {Path(path).read_bytes() for path in shelves.kept(GUID).values()} == {b"thrown away", b"on its way"}
         assert all(sha256(Path(path).read_bytes()).hexdigest() == name for name, path in shelves.kept(GUID).items())
+        thrown.hardlink_to(next(iter(shelves.kept(GUID).values())))  # put in place from the keep, and thrown away again
+        assert hands.take_out_of_trash_cans(GUID)
+        assert len(list(left.parent.iterdir())) == 2
         thrown.write_bytes(b"")
         assert not hands.take_out_of_trash_cans(GUID)
         assert not thrown.exists()

@@ -37,10 +37,11 @@ KINDS = {
 def command(ctx: click.Context, folder: str, tags: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
     """Takes files in with the tags they have elsewhere.
 
-    Reads what `lyts export` wrote (lyts.csv; of files that it does not name, the attributes),
-    a database of TMSU (tags, values, and which tags imply others), and folders whose files
-    were tagged in Dolphin or another program that uses user.xdg.tags, user.xdg.comment and
-    KDE's rating, which becomes the tag rating=1 to rating=10.
+    Reads what `lyts export` wrote (lyts.csv; of files that it does not name, the attributes)
+    and what the recovery scripts brought out (FILES.csv), a database of TMSU (tags, values,
+    and which tags imply others), and folders whose files were tagged in Dolphin or another
+    program that uses user.xdg.tags, user.xdg.comment and KDE's rating, which becomes the tag
+    rating=1 to rating=10.
 
     Names, tags, notes, ids, the folders files came from and all times are as they were. A
     file that was moved or renamed in DIR is found by its bytes. What your library has

@@ -2,9 +2,10 @@
 
 Three kinds of folder:
 
-    with a table   (`lyts.csv` of an export, `index.csv` of a store's folder): each row is a file.
-                   One that was moved or renamed in the folder is found by its hash. Files that
-                   no row speaks of are taken in like those of a folder without a table.
+    with a table   (`lyts.csv` of an export, `index.csv` of a store's folder, `FILES.csv` of the
+                   recovery scripts): each row is a file. One that was moved or renamed in the
+                   folder is found by its hash. Files that no row speaks of are taken in like those
+                   of a folder without a table.
     with `.tmsu`   the files that TMSU knows, and which tags imply others
     any other      all files in it, with the tags, notes and rating in their attributes
 
@@ -38,11 +39,14 @@ from tagfs.verbs.add import Adder, Options, Problem, Report, Said, Source, gathe
 from tagfs.verbs.naming import MAX_NOTES_BYTES
 from tagfs.verbs.tagging import chunks, imply
 
-TABLES = (sidecar.NAME, "index.csv")
-GENERATED = frozenset(
-    {"README.md", "index.html", "index.csv", "manifest-sha256.txt", "FORMAT.md", "recover.sh", "recover.py", "pages"}
-)
-"""What lyts lays beside the data of a store's folder."""
+GENERATED = {
+    sidecar.NAME: frozenset[str](),
+    "index.csv": frozenset(
+        {"README.md", "index.html", "manifest-sha256.txt", "FORMAT.md", "recover.sh", "recover.py", "pages"}
+    ),
+    "FILES.csv": frozenset({"REPORT.txt", "ledgers"}),
+}
+"""The tables, in the order in which they are looked for, and what is laid beside the files along with each."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -70,7 +74,7 @@ class Imported(NamedTuple):
 def look_at(folder: str) -> Found:
     """What kind of folder this is. Raises `BadRequest` where there is nothing to be read."""
     if os.path.isdir(folder):
-        for name in TABLES:
+        for name in GENERATED:
             if sidecar.is_table(os.path.join(folder, name)):
                 return Found("table", os.path.join(folder, name))
         database = tmsu.find(folder)
@@ -160,7 +164,7 @@ class Importer:
 
     def _others(self, spoken_of: set[bytes]) -> Iterator[Source]:
         """The files in the folder that no row speaks of."""
-        top = GENERATED if os.path.basename(self.found.path) == TABLES[1] else frozenset()
+        top = GENERATED.get(os.path.basename(self.found.path), frozenset())
         for source in gather([self._folder], self._store.layout.root, self.adder.problems):
             path = os.path.relpath(source.path, self._base)
             first = path.split(os.sep, 1)[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import tagfs.exchange.export
 from tests.support.command import Lyts
 
 MTIME_NS = 1_700_000_000_123_456_789
@@ -165,6 +166,33 @@ def test_bytes_that_changed_on_the_disk_come_out_and_are_told(lyts: Lyts, out: P
     assert "a.txt: its bytes are not what lyts knows of it" in done.err
     assert tree(out) == {"x/a.txt": "flip!"}
     Path(one["path"]).write_text("a.txt")
+
+
+def test_notes_that_an_attribute_has_no_room_for_are_told_and_stand_in_the_table(lyts: Lyts, out: Path) -> None:
+    add(lyts, "a.txt", "x")
+    notes = "long " * 20_000
+    lyts.quick("notes", "--set", notes, "a.txt")
+    done = lyts.quick("export", str(out))
+    assert "has no room for the tags or notes of 1 file; lyts.csv has them" in done.err
+    assert [row["notes"] for row in table(out)] == [lyts.json("find")[0]["notes"]]
+    assert os.getxattr(out / "x" / "a.txt", "user.xdg.tags") == b"x"
+
+
+def test_where_there_are_no_hard_links_each_file_comes_out_once(
+    lyts: Lyts, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file system without them can be counted on where this runs."""
+    add(lyts, "a.txt", "x,y")
+    out.mkdir()
+    (out / "x").mkdir()
+    (out / "x" / "a.txt").write_text("a person's")
+    monkeypatch.setattr(tagfs.exchange.export, "try_link", lambda path, into: False)
+    lyts.quick("export", str(out))
+    found = tree(out)
+    assert found.pop("x/a.txt") == "a person's"
+    assert list(found.values()) == ["a.txt"]
+    assert [row["path"] for row in table(out)] == list(found)
+    assert "1 was there already" in lyts.quick("export", str(out)).out
 
 
 @pytest.mark.needs_root

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tagfs.recovery.rows import Row, header, line
 from tests.support.command import Lyts
 
 MTIME_NS = 1_700_000_000_123_456_789
@@ -119,6 +122,30 @@ def test_a_file_that_was_edited_in_the_folder_becomes_one_of_its_own(lyts: Lyts,
     assert "is not what your library has under its id" in done.err
     assert sorted(one["tags"] for one in lyts.json("find", "name=a.txt")) == [["x", "year=1959"]] * 2  # type: ignore[type-var]
     assert {one["size_bytes"] for one in lyts.json("find", "name=a.txt")} == {5, 6}
+
+
+def test_what_the_recovery_script_brought_out_comes_in(lyts: Lyts, other: Lyts, out: Path, tmp_path: Path) -> None:
+    script = Path(__file__).resolve().parents[2] / "tagfs" / "recovery" / "scripts" / "recover.py"
+    subprocess.run([sys.executable, script, tmp_path / "came out", lyts.store], check=True, capture_output=True)
+    other.quick("import", str(tmp_path / "came out"))
+    assert seen(other, "added") == seen(lyts, "added")
+
+
+def test_a_folder_of_a_store_with_its_table_comes_in(lyts: Lyts, other: Lyts, out: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    (path,) = (lyts.store / "sets").iterdir()
+    shutil.copytree(path, folder)
+    lines = [header().rstrip(b"\n")]
+    for one in lyts.json("find"):
+        place = os.path.relpath(str(one["path"]), path)
+        row = Row(guid=one["guid"], name=one["name"], path=place, tags=tuple(one["tags"]), notes=one["notes"],
+                  sha256=one["sha256"], size_bytes=one["size_bytes"], added=one["added"], modified=one["modified"],
+                  from_folder=one["from"])  # fmt: skip
+        lines.append(line(row).rstrip(b"\n"))
+    (folder / "index.csv").write_bytes(b"\n".join(lines) + b"\n")
+    (folder / "README.md").write_text("made by lyts")
+    other.quick("import", str(folder))
+    assert seen(other) == seen(lyts)
 
 
 def test_a_table_that_leads_out_of_the_folder_is_not_followed(other: Lyts, tmp_path: Path) -> None:

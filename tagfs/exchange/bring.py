@@ -108,6 +108,8 @@ class Importer:
         )  # fmt: skip
         self._linked: set[tuple[int, int]] = set()
         """Device and inode of what came already, of files with several names."""
+        self._inside: dict[str, bool] = {}
+        """Folders of the table that were looked at: whether they lie in the folder."""
         self._bare: list[Entry] = []
         """Rows of files that are not in the folder."""
 
@@ -176,7 +178,11 @@ class Importer:
         if not path or "\0" in path or os.path.isabs(path) or ".." in path.split("/"):
             return False
         whole = os.path.join(self._base, path)
-        inside = (os.path.realpath(os.path.dirname(whole)) + os.sep).startswith(os.path.realpath(self._base) + os.sep)
+        folder = os.path.dirname(whole)
+        inside = self._inside.get(folder)
+        if inside is None:
+            real, base = os.path.realpath(folder), os.path.realpath(self._base)
+            inside = self._inside[folder] = (real + os.sep).startswith(base.rstrip(os.sep) + os.sep)
         return inside and not os.path.islink(whole) and os.path.isfile(whole)
 
     def _found_by_hash(self, missing: Iterable[Entry], spoken_of: set[bytes]) -> dict[str, str]:

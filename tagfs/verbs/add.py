@@ -48,6 +48,7 @@ BATCH_BYTES = 64 << 20
 # Made by other systems beside a person's files, and of no use without them.
 JUNK_NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory", ".localized"})
 MAX_XATTR_BYTES = 64 << 10
+FOLDERS_KEPT = 10_000
 
 
 class Problem(NamedTuple):
@@ -239,6 +240,7 @@ class Adder:
         self.added: list[Added] = []
         self.action: str | None = None
         self._seen: set[str] = set()
+        self._real_folders: dict[str, str] = {}
         self._met: set[str] = set()
         """Files of the library that a source of this run was found to be, or has become."""
         self.twins = Twins()
@@ -262,7 +264,7 @@ class Adder:
         size = 0
         try:
             for source in sources:
-                real = os.path.realpath(source.path)
+                real = self._real(source.path)
                 if real in self._seen:
                     continue
                 self._seen.add(real)
@@ -289,6 +291,17 @@ class Adder:
         except DiskFull:
             stopped = DiskFull(self._store.layout.root)
         return Report(self.added, self.problems, self.notes, self.action, stopped)
+
+    def _real(self, path: str) -> str:
+        """The path without symbolic links: `realpath`, which asks about each folder once a file, and not again."""
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or os.path.islink(path):
+            return os.path.realpath(path)
+        if folder not in self._real_folders:
+            if len(self._real_folders) >= FOLDERS_KEPT:
+                self._real_folders.clear()
+            self._real_folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._real_folders[folder], name)
 
     def _would_add(self, source: Source) -> None:
         found = os.stat(source.path)
@@ -318,7 +331,7 @@ class Adder:
         name, raw_name = (said.name, said.raw_name) if said.name is not None else text_of_name(path)
         folder = said.from_folder
         if source.said is None or (folder is None and said.guid is None):
-            folder = os.fsencode(os.path.dirname(os.path.realpath(path))).decode("utf-8", "replace")
+            folder = os.fsencode(os.path.dirname(self._real(path))).decode("utf-8", "replace")
         guid = new_guid(store.machine.random_bytes(16))
         progress = self._progress
         report = None if progress is None else (lambda count: progress(path, count))
@@ -347,20 +360,16 @@ class Adder:
     ) -> Taken | None:
         """What a source holds, if the library has just that: a copy would be thrown away. Else None."""
         with self._store.view(fresh=False) as view:
-            sizes = {view.attr(ordinal).size_bytes for ordinal in self._seem_the_same(view, said, folder, name)}
+            seem = self._seem_the_same(view, said, folder, name)
+            hashes = {row.sha256.hex() for ordinal in seem if (row := view.row(ordinal)) is not None}
+            sizes = {view.attr(ordinal).size_bytes for ordinal in seem}
         try:
-            if not sizes or os.stat(path).st_size not in sizes:
+            if not seem or os.stat(path).st_size not in sizes:
                 return None
         except OSError:
             return None
         taken = look(path, report)
-        with self._store.view(fresh=False) as view:
-            digest = bytes.fromhex(taken.sha256)
-            for ordinal in self._seem_the_same(view, said, folder, name):
-                row = view.row(ordinal)
-                if row is not None and row.sha256 == digest:
-                    return taken
-        return None
+        return taken if taken.sha256 in hashes else None
 
     def _seem_the_same(self, view: View, said: Said, folder: str | None, name: str) -> list[int]:
         if said.guid is not None and (ordinal := view.ordinal(said.guid)) is not None:

@@ -157,11 +157,12 @@ def test_names_that_come_out_are_unique_whatever_they_were(given: list[tuple[str
     for number, (name, tag) in enumerate(given):
         guid = f"{number % 3:08x}-0000-4000-8000-{number:012x}"
         rows[guid] = recover.Row(guid, name[:120], "", -1, "", [tag] if tag else [], "", "", [], "", False)
-    found = recover.places(rows, "tags")
-    first = [choices[0] for places in found.values() for choices in places]
+    found = recover.Places(rows, "tags")
+    first = [choices[0] for guid in rows for choices in found.of(guid)]
     keys = [recover.clash_key(place) for place in first]
     assert len(set(keys)) == len(keys)
     for place in first:
         assert len(place.rpartition("/")[2].encode()) <= 255
     # The order in which files are met must not matter: another disk may have them in another.
-    assert recover.places(dict(reversed(rows.items())), "tags") == found
+    other = recover.Places(dict(reversed(rows.items())), "tags")
+    assert [other.of(guid) for guid in rows] == [found.of(guid) for guid in rows]

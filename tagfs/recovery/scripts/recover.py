@@ -44,6 +44,7 @@ statements about it together; class File below says how. FORMAT.md tells it in f
 import argparse
 import csv
 import errno
+import gc
 import hashlib
 import io
 import json
@@ -85,15 +86,25 @@ def is_stamp(value: Any) -> bool:
 
 
 def is_text(value: Any, longest: int = 200) -> bool:
-    return isinstance(value, str) and 0 < len(value.encode("utf-8", "replace")) <= longest
+    if not isinstance(value, str) or not value:
+        return False
+    return len(value) * 4 <= longest or len(value.encode("utf-8", "replace")) <= longest
 
 
 def is_name(value: Any) -> bool:
     return is_text(value, NAME_BYTES) and "/" not in value and "\0" not in value and value not in (".", "..")
 
 
+_TAGS: Set[str] = set()
+
+
 def is_tag(value: Any) -> bool:
-    return is_text(value) and value[0] != "="
+    if isinstance(value, str) and value in _TAGS:
+        return True
+    if not is_text(value) or value[0] == "=":
+        return False
+    _TAGS.add(value)  # the same ones come again and again
+    return True
 
 
 def is_list(value: Any, test: Any) -> bool:
@@ -184,7 +195,7 @@ def is_statement(said: Any) -> bool:
     elif said.get("node") is not None:
         node, alias = said["node"], said.get("alias")
         return isinstance(node, str) and GUID.match(node) is not None and (alias is None or isinstance(alias, str))
-    return all(said.get(key) is None or test(said[key]) for key, test in tests.items())
+    return all(value is None or key not in tests or tests[key](value) for key, value in said.items())
 
 
 # -- what the statements come to --------------------------------------------------------------
@@ -199,6 +210,11 @@ def later(one: Tuple[str, Any], other: Tuple[str, Any]) -> Tuple[str, Any]:
     if one[0] != other[0]:
         return one if one[0] > other[0] else other
     return one if one[1] == other[1] or in_order(one[1]) > in_order(other[1]) else other
+
+
+BIRTH = ("data", "from", "name", "raw_name")
+CONTENT = ("modified", "sha256", "size_bytes", "was")
+REGISTERS = frozenset(("name", "notes", "modified", "trash"))
 
 
 class File:
@@ -237,30 +253,35 @@ class File:
             return
         if at > self.latest.get(who, ""):
             self.latest[who] = at
-        made = said.get("made")
-        if made is not None:
-            made = {key: made[key] for key in ("data", "from", "name", "raw_name") if made.get(key) is not None}
-            born = (at, said["by"])
-            if self.made is None or born < self.born or (born == self.born and in_order(made) < in_order(self.made)):
-                self.born, self.made = born, made
-        for tag in said.get("tag") or ():
-            by = self.added.setdefault(tag, {})
-            by[who] = max(at, by.get(who, ""))
-        for tag, seen in (said.get("untag") or {}).items():
-            by = self.removed.setdefault(tag, {})
-            for device, stamp in seen.items():
-                by[device] = max(stamp, by.get(device, ""))
-        content = said.get("content")
-        if content is not None:
-            keys = ("modified", "sha256", "size_bytes", "was")
-            content = {key: content[key] for key in keys if content.get(key) is not None}
-            self.contents[at] = later((at, content), (at, self.contents.get(at, content)))[1]
-        for answers, given in ((self.holds, said.get("holds")), (self.knows, said.get("knows"))):
-            for device, yes in (given or {}).items():
-                answers[device] = later((at, yes), answers.get(device, (at, yes)))
-        for key in ("name", "notes", "modified", "trash"):
-            if said.get(key) is not None:
-                self.said[key] = later((at, said[key]), self.said.get(key, ("", None)))
+        for key, value in said.items():
+            if value is None:
+                continue
+            if key == "made":
+                self._birth(at, said["by"], value)
+            elif key == "tag":
+                for tag in value:
+                    by = self.added.setdefault(tag, {})
+                    by[who] = max(at, by.get(who, ""))
+            elif key == "content":
+                content = {key: value[key] for key in CONTENT if value.get(key) is not None}
+                self.contents[at] = later((at, content), (at, self.contents[at]))[1] if at in self.contents else content
+            elif key == "holds" or key == "knows":
+                answers = self.holds if key == "holds" else self.knows
+                for device, yes in value.items():
+                    answers[device] = later((at, yes), answers[device]) if device in answers else (at, yes)
+            elif key in REGISTERS:
+                self.said[key] = later((at, value), self.said[key]) if key in self.said else (at, value)
+            elif key == "untag":
+                for tag, seen in value.items():
+                    by = self.removed.setdefault(tag, {})
+                    for device, stamp in seen.items():
+                        by[device] = max(stamp, by.get(device, ""))
+
+    def _birth(self, at: str, by: str, made: Dict[str, Any]) -> None:
+        made = {key: made[key] for key in BIRTH if made.get(key) is not None}
+        born = (at, by)
+        if self.made is None or born < self.born or (born == self.born and in_order(made) < in_order(self.made)):
+            self.born, self.made = born, made
 
     def value(self, key: str, otherwise: Any) -> Any:
         return self.said[key][1] if key in self.said else otherwise
@@ -269,6 +290,8 @@ class File:
         return str(self.value("name", self.made["name"] if self.made is not None else ""))
 
     def tags(self) -> List[str]:
+        if not self.removed:
+            return sorted(self.added)
         return sorted(
             tag
             for tag, by in self.added.items()
@@ -277,6 +300,8 @@ class File:
 
     def heads(self) -> List[Dict[str, Any]]:
         """The contents that no later one replaced, oldest first. More than one: edited on two devices at once."""
+        if len(self.contents) < 2:
+            return list(self.contents.values())
         replaced: Dict[str, str] = {}
         for at, content in sorted(self.contents.items()):
             if "was" in content:
@@ -290,8 +315,8 @@ class File:
     def modified(self) -> str:
         """When it was last changed, as text; "" where that is not known."""
         heads = self.heads()
-        if not heads:
-            return ""
+        if not heads or (len(heads) == 1 and "modified" not in self.said):
+            return str(heads[-1]["modified"]) if heads else ""
         stated = max(at for at, content in self.contents.items() if content == heads[-1])
         touched = self.said.get("modified", ("", ""))
         return str(touched[1] if touched[0] > stated else heads[-1]["modified"])
@@ -331,6 +356,7 @@ class Library:
     def __init__(self) -> None:
         self.files: Dict[str, File] = {}
         self.devices: Dict[str, Tuple[str, str]] = {}
+        self.left: Dict[str, Tuple[str, bool]] = {}
         self.others: Dict[str, Dict[str, Tuple[Dict[str, str], Dict[str, str]]]] = {}
         self.bad_lines: List[str] = []
         self.statements = 0
@@ -372,6 +398,8 @@ class Library:
             self.devices.setdefault(node, ("", node[:8]))
             if said.get("alias") is not None:
                 self.devices[node] = later((at, said["alias"]), self.devices[node])
+            if isinstance(said.get("gone"), bool):
+                self.left[node] = later((at, said["gone"]), self.left.get(node, ("", False)))
         return True
 
     def spelling(self) -> Dict[str, str]:
@@ -397,6 +425,11 @@ class Library:
             found[tag] = end
         return found
 
+    def names_of(self, devices: List[str]) -> List[str]:
+        """What devices are called; those that left the library only where there are no others."""
+        staying = [one for one in devices if not self.left.get(one, ("", False))[1]]
+        return in_bytes(self.devices.get(one, ("", one[:8]))[1] for one in staying or devices)
+
     def listing(self) -> Dict[str, "Row"]:
         """What is to come out, by identifier: what ledgers say, and where they say nothing, what a table says."""
         spelling = self.spelling()
@@ -416,7 +449,7 @@ class Library:
                     tags=in_bytes({spelling.get(tag, tag) for tag in file.tags()}),
                     notes=file.value("notes", ""),
                     from_folder=file.made.get("from", ""),
-                    holders=sorted(self.devices.get(one, ("", one[:8]))[1] for one in file.holders(self.devices)),
+                    holders=self.names_of(file.holders(self.devices)),
                     data=file.made["data"].partition("/")[2],
                     is_removed=file.is_trashed(),
                 )
@@ -465,14 +498,17 @@ def escape_tag(tag: str) -> str:
 # -- tables ------------------------------------------------------------------------------------
 
 
-def read_table(path: str) -> List[Row]:
-    """The rows of an index.csv. OSError, ValueError, csv.Error where it cannot be read."""
+def read_table(path: str, known: Dict[str, File]) -> List[Row]:
+    """The rows of an index.csv, but for files of which more is known. OSError, ValueError, csv.Error where damaged."""
     csv.field_size_limit(1 << 30)
     rows = []
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as table:
         reader = csv.reader(table)
         names = [name.strip().lower() for name in next(reader, [])]
+        at = names.index("guid") if "guid" in names else 0
         for cells in reader:
+            if len(cells) > at and cells[at] in known and known[cells[at]].made is not None:
+                continue
             # A ' in front keeps a spreadsheet from taking a text for a formula; it is not part of the text.
             texts = (cell[1:] if cell.startswith("'") else cell for cell in cells)
             row = dict(zip(names, texts))
@@ -490,7 +526,7 @@ def read_table(path: str) -> List[Row]:
                     tags=in_bytes({unescape(tag.strip()) for tag in row.get("tags", "").split(",") if tag.strip()}),
                     notes=row.get("notes", ""),
                     from_folder=row.get("from", ""),
-                    holders=sorted(map(unescape, filter(None, row.get("holds", "").split(",")))),
+                    holders=in_bytes(map(unescape, filter(None, row.get("holds", "").split(",")))),
                     data=row.get("path", "").rpartition("/")[2],
                     is_removed=False,
                 )
@@ -498,7 +534,12 @@ def read_table(path: str) -> List[Row]:
     return rows
 
 
+_SPECIAL = re.compile("^[-=+@\t\r\n'＝＋－＠]|[\0\",\r\n]")
+
+
 def cell(text: str) -> str:
+    if not _SPECIAL.search(text):
+        return text
     if text[:1] in tuple("=+-@\t\r\n'＝＋－＠") and text:
         text = "'" + text
     text = text.replace("\0", "␀")
@@ -527,6 +568,7 @@ _PAIRS = (
     "ЙиЁеЇіЎуЃгЌкйиёеїіўуѓгќк"
     "ΑαΒβΓγΔδΕεΖζΗηΘθΙιΚκΛλΜμΝνΞξΟοΠπΡρΣσΤτΥυΦφΧχΨψΩωςσΆαΈεΉηΊιΌοΎυΏωάαέεήηίιόούυώωΪιΫυϊιϋυ"
 )
+_NOT_ASCII = re.compile("[^\0-\x7f]")
 _SMALL = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _FOLDED = {letter: plain for plain, letters in _LETTERS.items() for letter in letters}
 _FOLDED.update(zip(_PAIRS[::2], _PAIRS[1::2]))
@@ -540,9 +582,9 @@ def safe_name(name: str) -> str:
 
 def clash_key(path: str) -> str:
     """Equal for two names that some file systems take for one; now and then also for two that none does."""
+    if not _NOT_ASCII.search(path):
+        return path.lower()
     path = path.translate(_SMALL)
-    if all(ch < "\x80" for ch in path):
-        return path
     return "".join(_FOLDED.get(ch, ch) for ch in _MARKS.sub("", path))
 
 
@@ -556,12 +598,16 @@ def split_name(name: str) -> Tuple[str, str]:
 
 def cut(text: str, limit: int) -> str:
     """The beginning of a text that has at most so many bytes of UTF-8."""
+    if len(text) * 4 <= limit:
+        return text
     raw = text.encode("utf-8", "replace")
     return text if len(raw) <= limit else raw[:limit].decode("utf-8", "ignore")
 
 
 def named(name: str, mark: str) -> str:
     """A safe name with something before its extension that tells it from others."""
+    if not mark and len(name) * 4 <= NAME_BYTES:
+        return name
     stem, ext = split_name(name)
     mark = "~" + mark if mark else ""
     return cut(stem, NAME_BYTES - len(mark.encode()) - len(ext.encode())) + mark + ext
@@ -584,34 +630,49 @@ def folders_of(row: Row, layout: str) -> List[str]:
     return list(found)
 
 
-def places(rows: Dict[str, Row], layout: str) -> Dict[str, List[List[str]]]:
-    """Where each file comes to, by identifier: for each of its folders the place, and others where that is taken.
+class Places:
+    """Where each file comes to. Two files that would have the same name both get their identifier behind it."""
 
-    Two files that would have the same name both get their identifier behind it.
-    """
-    folders = {guid: folders_of(row, layout) for guid, row in rows.items()}
-    names = {guid: safe_name(row.name) for guid, row in rows.items()}
-    marks = dict.fromkeys(rows, 0)
-    todo = list(rows)
-    taken: Dict[str, Dict[str, int]] = {}
-    while todo:
-        for guid in todo:
-            name = named(names[guid], ("", guid[:8], guid)[marks[guid]])
-            for folder in folders[guid]:
-                taken.setdefault(clash_key(folder + "/" + name), {})[guid] = marks[guid]
-        # Those that go on to a longer name leave the shorter one to nobody: so the order does not matter.
-        shared = (takers for takers in taken.values() if len(takers) > 1)
-        again = {guid for takers in shared for guid, mark in takers.items() if mark == marks[guid] < 2}
-        todo = sorted(again)
-        for guid in todo:
-            marks[guid] += 1
-    return {
-        guid: [
-            [folder + "/" + named(names[guid], ("", guid[:8], guid)[level]) for level in range(marks[guid], 3)]
-            for folder in folders[guid]
-        ]
-        for guid in rows
-    }
+    def __init__(self, rows: Dict[str, Row], layout: str) -> None:
+        self._folders = {guid: folders_of(row, layout) for guid, row in rows.items()}
+        self._names = {guid: safe_name(row.name) for guid, row in rows.items()}
+        self._marks = dict.fromkeys(rows, 0)
+        todo = list(rows)
+        keys: Dict[str, str] = {}
+        taken: Dict[str, Dict[str, int]] = {}
+        shared: Set[str] = set()
+        while todo:
+            for guid in todo:
+                mark = self._marks[guid]
+                name = clash_key(self._named(guid, mark))
+                for folder in self._folders[guid]:
+                    if folder not in keys:
+                        keys[folder] = clash_key(folder)
+                    key = keys[folder] + "/" + name
+                    if key in taken:
+                        taken[key][guid] = mark
+                        shared.add(key)
+                    else:
+                        taken[key] = {guid: mark}
+            # Those that go on to a longer name leave the shorter one to nobody: so the order does not matter.
+            again = {
+                guid
+                for key in shared
+                if len(taken[key]) > 1
+                for guid, mark in taken[key].items()
+                if mark == self._marks[guid] < 2
+            }
+            todo = sorted(again)
+            for guid in todo:
+                self._marks[guid] += 1
+
+    def _named(self, guid: str, mark: int) -> str:
+        return named(self._names[guid], "" if mark == 0 else guid[:8] if mark == 1 else guid)
+
+    def of(self, guid: str) -> List[List[str]]:
+        """For each of its folders the place, and others for where that is taken."""
+        names = [self._named(guid, mark) for mark in range(self._marks[guid], 3)]
+        return [[folder + "/" + name for name in names] for folder in self._folders[guid]]
 
 
 # -- looking through what was found -----------------------------------------------------------------
@@ -736,16 +797,23 @@ class Target:
         self._part = os.path.join(self._work, "part")
         self._folders: Set[str] = set()
         self._have: Dict[str, Set[str]] = {}
+        self._is_exact = False
         self.without_links = 0
 
     def begin(self) -> None:
         try:
             os.makedirs(self._work, exist_ok=True)
+            # Does it take Rome and rome for one name, or two ways to write an é?
+            probe = os.path.join(self._work, "e\u0301")
+            os.close(os.open(probe, _WRITE, 0o666))
+            others = ("E\u0301", "\u00e9")
+            self._is_exact = not any(os.path.lexists(os.path.join(self._work, other)) for other in others)
+            os.unlink(probe)
         except OSError as exc:
             raise self._full(exc)
 
     def path(self, place: str) -> str:
-        return os.path.join(self.root, *place.split("/"))
+        return self.root + os.sep + (place if os.sep == "/" else place.replace("/", os.sep))
 
     def is_there(self, place: str) -> bool:
         """Whether something stands there. The names in a folder are read once."""
@@ -757,13 +825,14 @@ class Target:
             except OSError:
                 names = set()
             self._have[folder] = names
-        return name in names or (bool(names) and os.path.lexists(self.path(place)))
+        return name in names or (not self._is_exact and bool(names) and os.path.lexists(self.path(place)))
 
-    def put(self, source: str, choices: List[str], sha256: str, modified: str) -> str:
+    def put(self, source: str, choices: List[str], sha256: str, modified: str, size_bytes: int = -1) -> str:
         """Copy a file to the first place where nothing else stands, unless it is there. Returns the place.
 
         Args:
             sha256: what its bytes must have; "" for whatever they have.
+            size_bytes: how many they must be; -1 for any number.
         Raises:
             Changed: they have another hash; nothing was written.
             OSError: it cannot be read.
@@ -776,7 +845,7 @@ class Target:
                 if self._has(place, wanted):
                     return place
                 continue
-            self._copy(source, place, sha256, modified)
+            self._copy(source, place, sha256, modified, size_bytes)
             return place
         raise OSError(errno.EEXIST, "its name is taken by something else in the target")
 
@@ -808,19 +877,24 @@ class Target:
                 self.without_links += 1
             return
 
-    def _copy(self, source: str, place: str, sha256: str, modified: str) -> None:
+    def _copy(self, source: str, place: str, sha256: str, modified: str, size_bytes: int) -> None:
         reading = os.open(source, _READ)
         try:
+            size = os.fstat(reading).st_size
+            if size_bytes not in (-1, size):
+                raise Changed("it has {} bytes".format(size))
             try:
                 writing = os.open(self._part, _WRITE, 0o666)
             except OSError as exc:
                 raise self._full(exc)
             try:
                 digest = hashlib.sha256()
-                while True:
-                    piece = os.read(reading, PIECE_BYTES)
+                left = size
+                while left > 0:
+                    piece = os.read(reading, min(left, PIECE_BYTES))
                     if not piece:
                         break
+                    left -= len(piece)
                     digest.update(piece)
                     self._write(writing, piece)
             finally:
@@ -932,7 +1006,7 @@ class Recovery:
         self.target.begin()
         try:
             self._read()
-            where = places(self.rows, self.layout)
+            where = Places(self.rows, self.layout)
             rest = self._what_is_in_place(where, told)
             self._what_is_left(where, rest, told)
             self._copy_ledgers()
@@ -955,13 +1029,13 @@ class Recovery:
                 self.library.viewers.add(node)
         for path, shown in sorted(self.sources.tables, key=lambda table: (table[1].count("/"), table[1])):
             try:
-                for row in read_table(path):
+                for row in read_table(path, self.library.files):
                     self.library.rows.setdefault(row.guid, row)
             except (OSError, ValueError, csv.Error) as exc:
                 self.bad_tables.append("{} ({})".format(shown, exc))
         self.rows = self.library.listing()
 
-    def _what_is_in_place(self, where: Dict[str, List[List[str]]], told: Any) -> List[Found]:
+    def _what_is_in_place(self, where: Places, told: Any) -> List[Found]:
         """Copy the files whose bytes stand where they belong and are right. Returns all other bytes."""
         by_name = {row.data: guid for guid, row in self.rows.items() if row.data}
         rest = []
@@ -973,10 +1047,7 @@ class Recovery:
                 rest.append(found)
                 continue
             try:
-                if row.size_bytes >= 0 and os.stat(found.path).st_size != row.size_bytes:
-                    rest.append(found)
-                    continue
-                self._put(found.path, row, where[guid])
+                self._put(found.path, row, where.of(guid))
             except Changed:
                 rest.append(found)
             except OSError as exc:
@@ -989,14 +1060,14 @@ class Recovery:
         return rest
 
     def _put(self, path: str, row: Row, places: List[List[str]]) -> None:
-        place = self.target.put(path, places[0], row.sha256, row.modified)
+        place = self.target.put(path, places[0], row.sha256, row.modified, row.size_bytes)
         for choices in places[1:]:
             self.target.link(place, choices)
         self.came_out[row.guid] = place
         if row.sha256:
             self.hashes.setdefault(row.sha256, path)
 
-    def _what_is_left(self, where: Dict[str, List[List[str]]], rest: List[Found], told: Any) -> None:
+    def _what_is_left(self, where: Places, rest: List[Found], told: Any) -> None:
         """Bytes elsewhere: those of missing files are known by their hash, others come out apart."""
         by_hash: Dict[str, List[Found]] = {}
         wanted = {row.size_bytes for guid, row in self.rows.items() if guid not in self.came_out}
@@ -1014,7 +1085,7 @@ class Recovery:
             paths = [one.path for one in by_hash.get(row.sha256, ())]
             for path in paths or [self.hashes[row.sha256]] if row.sha256 in self.hashes or paths else []:
                 try:
-                    self._put(path, row, where[guid])
+                    self._put(path, row, where.of(guid))
                 except (Changed, OSError):
                     continue
                 self.found_elsewhere.append((self.came_out[guid], path))
@@ -1202,6 +1273,7 @@ def main(words: List[str]) -> int:
         if shows and done % 100 == 0:
             sys.stderr.write("\r{} of {}  ".format(done, total))
 
+    gc.disable()  # nothing in here is circular, and looking for it takes a third of the time
     recovery = Recovery(Target(target), Sources(sources), given.layout)
     try:
         recovery.run(told)

@@ -19,6 +19,7 @@ import pytest
 
 from tagfs.fact import Fact
 from tagfs.guid import new_guid
+from tests.support.command import Lyts
 from tests.support.facts import NODES, stamp
 from tests.support.recovering import (
     SHELLS,
@@ -171,6 +172,33 @@ def test_4_all_make_the_same_tree_byte_for_byte(small: tuple[Path, dict[str, str
     assert len(trees) >= 2
     for tool, found in trees.items():
         assert found == trees["python"], tool
+
+
+def test_4_all_make_the_same_tree_of_a_store_with_the_table_that_lyts_makes(tmp_path: Path) -> None:
+    lyts = Lyts(tmp_path / "home")
+    lyts.quick("init", "--alias", "laptop")
+    lyts.quick("add", "-t", "rome,artist=AC%2FDC", lyts.file("Holiday, in Rome.jpg"), lyts.file("Käse.txt"))
+    lyts.quick("add", "-t", "jazz,year=1959", lyts.file("so what.flac"), lyts.file("=1+1.txt"), lyts.file("a b\nc"))
+    lyts.quick("add", lyts.file("thrown away.txt"), lyts.file("lost.txt"), lyts.file("changed.txt"))
+    lyts.quick("tags", "rename", "jazz", "Jazz music")
+    lyts.quick("notes", "--set", "-1 is \"less\"\nthan 0, 'they' say", "so what.flac")
+    lyts.quick("rm", "thrown away.txt")
+    lyts.quick("readme")
+    next(lyts.store.glob("sets/*/data/*/*--lost.txt")).unlink()
+    next(lyts.store.glob("sets/*/data/*/*--changed.txt")).write_bytes(b"CHANGED.txt")
+    trees = {}
+    for tool in TOOLS:
+        try:
+            run(tool, tmp_path / tool, lyts.store, code=1)
+        except pytest.skip.Exception:
+            continue
+        trees[tool] = tree(tmp_path / tool)
+    assert set(files(tmp_path / "python", "files")) >= {"Jazz music/so what.flac", "rome/Käse.txt", "year=1959/a b_c"}
+    assert list(files(tmp_path / "python", "nameless").values()) == [b"thrown away.txt"]
+    assert "lost.txt" in report(tmp_path / "python")
+    for tool, found in trees.items():
+        for path in sorted({*found, *trees["python"]}):
+            assert found.get(path) == trees["python"].get(path), (tool, path)
 
 
 def test_4_the_script_is_python_3_6() -> None:

@@ -55,7 +55,7 @@ def test_script_joins_facts_about_a_file_as_lyts_does(facts: list[Fact], dice: o
         assert file.made["data"] == face.data
         assert file.made.get("from") == face.from_folder
     library.viewers = {NODES[0]}
-    assert (GUID in library.listing()) == face.listed
+    assert (GUID in library.listing()) == (face.listed and not face.trashed)
 
 
 @given(st.lists(thing_facts(), max_size=15), dice)
@@ -156,7 +156,7 @@ def test_names_that_come_out_are_unique_whatever_they_were(given: list[tuple[str
     rows = {}
     for number, (name, tag) in enumerate(given):
         guid = f"{number % 3:08x}-0000-4000-8000-{number:012x}"
-        rows[guid] = recover.Row(guid, name[:120], "", -1, "", [tag] if tag else [], "", "", [], "", False)
+        rows[guid] = recover.Row(guid, name[:120], "", -1, "", [tag] if tag else [], "", "", [], "")
     found = recover.Places(rows, "tags")
     first = [choices[0] for guid in rows for choices in found.of(guid)]
     keys = [recover.clash_key(place) for place in first]

@@ -17,10 +17,9 @@ Afterwards the target contains
     REPORT.txt        what came out, what is missing and who has it, what is damaged: read this first
     files/            the files, one folder for each tag: music/So What.flac. A file with several tags is
                       in the folder of each, and takes its room on the disk only once
-    removed/          files that their owner had thrown away, but that were still there
     other-versions/   earlier versions, the other version where two people edited at once, and bytes
                       that are not what was written down for a file (damaged, or edited since)
-    nameless/         files of which no name was found
+    nameless/         files that are listed nowhere: no name was found, or their owner had thrown them away
     ledgers/          a copy of all notes about the files, unchanged
     FILES.csv         a table of the files in files/, with tags and notes, for a spreadsheet
 
@@ -59,7 +58,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{0,8}[1-9]))?Z\Z", re.ASCII)
 PIECE_BYTES = 1 << 20
 NAME_BYTES = 255  # the longest name that file systems take
-DERIVED = frozenset(("index", "index.new", "text", "syncthing", "migration", ".stfolder"))
+DERIVED = frozenset(("index", "index.new", "text", "syncthing", "migration", "pages"))
 """Folders of a store with nothing of a person's in them."""
 PAGES = frozenset(
     (
@@ -70,7 +69,7 @@ PAGES = frozenset(
 )  # fmt: skip
 """Files that lyts made by itself."""
 
-FILES, REMOVED, OTHERS, NAMELESS, LEDGERS = "files", "removed", "other-versions", "nameless", "ledgers"
+FILES, OTHERS, NAMELESS, LEDGERS = "files", "other-versions", "nameless", "ledgers"
 REPORT, TABLE, PART = "REPORT.txt", "FILES.csv", ".recovering"
 
 
@@ -436,7 +435,8 @@ class Library:
         rows = {}
         for guid, file in self.files.items():
             kept = bool(self.viewers) and all(file.is_kept_from(device) for device in self.viewers)
-            if kept or file.is_purged():
+            # What was thrown away comes out among the nameless, as it does from a table, which does not list it.
+            if kept or file.is_purged() or file.is_trashed():
                 self.rows.pop(guid, None)
             elif file.made is not None:
                 heads = file.heads()
@@ -451,7 +451,6 @@ class Library:
                     from_folder=file.made.get("from", ""),
                     holders=self.names_of(file.holders(self.devices)),
                     data=file.made["data"].partition("/")[2],
-                    is_removed=file.is_trashed(),
                 )
         for guid, row in self.rows.items():
             rows.setdefault(guid, row)
@@ -471,7 +470,6 @@ class Row(NamedTuple):
     from_folder: str
     holders: List[str]  # names of devices
     data: str  # the name of its data file
-    is_removed: bool
 
 
 def in_bytes(texts: Iterable[str]) -> List[str]:
@@ -528,7 +526,6 @@ def read_table(path: str, known: Dict[str, File]) -> List[Row]:
                     from_folder=row.get("from", ""),
                     holders=in_bytes(map(unescape, filter(None, row.get("holds", "").split(",")))),
                     data=row.get("path", "").rpartition("/")[2],
-                    is_removed=False,
                 )
             )
     return rows
@@ -615,8 +612,6 @@ def named(name: str, mark: str) -> str:
 
 def folders_of(row: Row, layout: str) -> List[str]:
     """The folders that a file comes to, the one for its bytes first."""
-    if row.is_removed:
-        return [REMOVED]
     if layout == "flat":
         return [FILES]
     if layout == "date":
@@ -711,7 +706,7 @@ class Sources:
             self.unreadable.append("{} ({})".format(shown or folder, exc.strerror))
             return
         # A store, or something in one: what lies there under these names was made by lyts, and is no person's file.
-        is_store = any(entry.name in ("ledgers", "sets", "store.toml") for entry in entries)
+        is_store = any(entry.name in ("ledgers", "sets", "store.toml", "index.html") for entry in entries)
         for entry in entries:
             path, name = entry.path, entry.name
             where = shown + "/" + name if shown else name
@@ -1160,12 +1155,8 @@ class Recovery:
 
     def report(self) -> str:
         out = ["What came out of the store\n"]
-        live = sum(place.startswith(FILES + "/") for place in self.came_out.values())
-        removed = len(self.came_out) - live
         missing = self.missing()
-        out.append("{} came out as they were, into files/".format(count(live, "file")))
-        if removed:
-            out.append("{} that had been thrown away came out into removed/".format(count(removed, "file")))
+        out.append("{} came out as they were, into files/".format(count(len(self.came_out), "file")))
         if self.target.without_links:
             out.append("This disk cannot keep a file under several names, so each is in the folder of its first tag.")
         if not missing:
@@ -1191,7 +1182,10 @@ class Recovery:
                 out.append("  {}".format(place))
                 out.append("    of {} ({}): {}".format(safe_name(self.rows[guid].name), guid, WHENCE[how]))
         if self.nameless:
-            out.append("\nNAMELESS: no note about these was found; they have the name that their bytes had.\n")
+            out.append(
+                "\nNAMELESS: these are listed nowhere (nothing was noted about them, or their owner had thrown them\n"
+                "away); they have the name that their bytes had.\n"
+            )
             out += ["  " + place for place, _ in sorted(self.nameless)]
         if self.unreadable:
             out.append("\nCOULD NOT BE READ:\n")

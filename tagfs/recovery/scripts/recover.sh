@@ -18,7 +18,7 @@
 #     files/            the files, one folder for each tag: music/So What.flac. A file with several tags
 #                       is in the folder of each, and takes its room on the disk only once
 #     other-versions/   earlier versions, and bytes that are not what was written down for a file
-#     nameless/         files of which no name was found
+#     nameless/         files that are listed nowhere: no name was found, or their owner had thrown them away
 #     ledgers/          a copy of all notes about the files, unchanged
 #     FILES.csv         a table of the files in files/, with tags and notes
 #
@@ -367,7 +367,7 @@ function is_derived(path,    at, before, first) {
         at = index(path, "/")
         if (!at) return 0
         first = substr(path, 1, at - 1)
-        if ((before in stores) && (first ~ /^(index|index\.new|text|syncthing|migration)$/ || first ~ /^before-format-/)) return 1
+        if ((before in stores) && (first ~ /^(index|index\.new|text|syncthing|migration|pages)$/ || first ~ /^before-format-/)) return 1
         before = before first "/"
         path = substr(path, at + 1)
     }
@@ -378,7 +378,7 @@ function read_paths(    path, i, n, parts, before) {
     while ((getline path < all) > 0) {
         n = split(path, parts, "/"); before = ""
         for (i = 1; i <= n; i++) {
-            if (parts[i] == "ledgers" || parts[i] == "sets" || parts[i] == "store.toml") stores[before] = 1
+            if (parts[i] == "ledgers" || parts[i] == "sets" || parts[i] == "store.toml" || parts[i] == "index.html") stores[before] = 1
             before = before parts[i] "/"
         }
     }
@@ -518,7 +518,7 @@ BEGIN {
             split(others[i], field, sep); split(field[2], pair, ",")
             body(3, field[3], "  " field[3] "\002    of " safe(name[pair[1]]) " (" pair[1] "): " whence[pair[2]])
         }
-        if (nameless_count) head(4, "\002NAMELESS: no note about these was found; they have the name that their bytes had.\002")
+        if (nameless_count) head(4, "\002NAMELESS: these are listed nowhere (nothing was noted about them, or their owner had thrown them\002away); they have the name that their bytes had.\002")
         for (i = 1; i <= nameless_count; i++) body(4, nameless[i], "  " nameless[i])
         if (unread_count) head(5, "\002COULD NOT BE READ:\002")
         for (i = 1; i <= unread_count; i++) body(5, unread[i], "  " unread[i])

@@ -7,16 +7,12 @@ import click
 from shell.command import Command, app_of
 from shell.targets import json_option
 from shell.text import count_text
-from tagfs.errors import EXIT_DONE, EXIT_TROUBLE, LytsError
+from tagfs.errors import EXIT_DONE, EXIT_TROUBLE
 
 EXAMPLES = """
 lyts readme                  make all pages now
 lyts readme --dry-run        only tell which would be other than they are
 """
-
-
-class PagesBusy(LytsError):
-    """Another process is making the pages."""
 
 
 @click.command("readme", cls=Command, examples=EXAMPLES)
@@ -44,9 +40,7 @@ def command(ctx: click.Context, dry_run: bool, as_json: bool) -> int:
     output, store = app.output, app.store
     if store.read_only:
         raise store.refusal()
-    with at_work(store.layout) as held:
-        if not held:
-            raise PagesBusy("another lyts process is making these pages just now; they will be current in a moment")
+    with at_work(store.layout, lambda: output.say("Waiting for another lyts process, which is making pages…")):
         shown = output.progress("Making pages")
         kept = keep_up(store, app.environ, all_now=True, dry_run=dry_run)
         shown.end()

@@ -23,7 +23,7 @@ from tagfs.index.blocks import LISTED, ROW
 from tagfs.index.positions import known_segments
 from tagfs.index.read import View
 from tagfs.layout import Layout, make_folder
-from tagfs.lock import try_hold
+from tagfs.lock import hold, try_hold
 from tagfs.place import NodeSet, node_sets
 from tagfs.recovery import due
 from tagfs.recovery.contact import BadSettings, contact_of
@@ -57,10 +57,15 @@ def folder_of(layout: Layout) -> str:
 
 
 @contextmanager
-def at_work(layout: Layout) -> Iterator[bool]:
-    """Hold the right to make pages; False where another process has it."""
+def at_work(layout: Layout, on_wait: Callable[[], None] | None = None) -> Iterator[bool]:
+    """Hold the right to make pages. Where another process has it: False; with `on_wait` that is called, and waited."""
     make_folder(folder_of(layout))
-    with try_hold(os.path.join(folder_of(layout), ".lock")) as held:
+    path = os.path.join(folder_of(layout), ".lock")
+    if on_wait is not None:
+        with hold(path, on_wait):
+            yield True
+        return
+    with try_hold(path) as held:
         yield held
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 
@@ -62,7 +63,8 @@ class Upkeep:
             return
         self._process = None
         said = process.communicate()[0].strip()
-        level = logging.WARNING if process.returncode else logging.INFO
+        # Told to end it does so in order, but for its very first and last moments.
+        level = logging.INFO if process.returncode in (0, -signal.SIGTERM) else logging.WARNING
         for line in said.splitlines():
             log.log(level, "%s", line)
 

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -35,7 +35,7 @@ from tagfs.views.names import looks_long, shown_form
 from tagfs.views.saving import RENAME_EXCHANGE, RENAME_NOREPLACE, SECOND_NS
 from tests.conftest import PROVE
 from tests.support.mounting import need_fuse
-from tests.support.steered import Nurse, Program, Steered, called
+from tests.support.steered import Program, Steered, called
 from tests.support.tables import File, No, Place, Promises, Tables, place
 
 PLACES = [
@@ -66,12 +66,10 @@ ticks = st.integers(0, 15)
 class AMount(RuleBasedStateMachine):
     """See the module."""
 
-    nurse: ClassVar[Nurse]
-
     def __init__(self) -> None:
         super().__init__()
         self.home = Path(tempfile.mkdtemp(prefix="lyts-model-"))
-        self.mount = Steered(self.home, self.nurse)
+        self.mount = Steered(self.home)
         self.programs = [Program(), Program()]
         self.tables = Tables()
         self.promises = Promises()
@@ -782,19 +780,15 @@ def file_long_whole(file: File) -> bytes:
 @pytest.mark.timeout(0)  # each run has its own watch; shortening a failing one takes minutes
 def test_the_mount_does_what_its_tables_say_whatever_is_done_in_whatever_order() -> None:
     need_fuse()
-    AMount.nurse = Nurse()
-    try:
-        # Hypothesis has no setting for it; where the name is gone, a failing run is shortened for as long as it likes.
-        with patch("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", SHORTEN_S, create=True):
-            run_state_machine_as_test(
-                AMount,
-                settings=settings(
-                    max_examples=60 if PROVE else 8,
-                    stateful_step_count=200 if PROVE else 100,
-                    deadline=None,
-                    print_blob=True,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
-    finally:
-        AMount.nurse.close()
+    # Hypothesis has no setting for it; where the name is gone, a failing run is shortened for as long as it likes.
+    with patch("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", SHORTEN_S, create=True):
+        run_state_machine_as_test(
+            AMount,
+            settings=settings(
+                max_examples=60 if PROVE else 8,
+                stateful_step_count=200 if PROVE else 100,
+                deadline=None,
+                print_blob=True,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )

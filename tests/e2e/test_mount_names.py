@@ -14,20 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.mounting import need_fuse
-from tests.support.steered import Nurse, Program, Steered, called, steered
-
-
-@pytest.fixture(scope="module")
-def nurse() -> Iterator[Nurse]:
-    need_fuse()
-    nurse = Nurse()
-    yield nurse
-    nurse.close()
+from tests.support.steered import Program, Steered, called, steered
 
 
 @pytest.fixture
-def mount(tmp_path: Path, nurse: Nurse) -> Iterator[Steered]:
-    with steered(tmp_path, nurse) as mount:
+def mount(tmp_path: Path) -> Iterator[Steered]:
+    need_fuse()
+    with steered(tmp_path) as mount:
         yield mount
 
 

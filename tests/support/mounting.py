@@ -29,6 +29,7 @@ import pytest
 
 from tagfs.mount import point
 from tests.support.command import Lyts
+from tests.support.nursing import Borne, nurse
 
 PATIENCE_S = 30.0
 """So long one program may take, and so long a change is waited for."""
@@ -79,8 +80,12 @@ def need(*programs: str) -> None:
 class Mounting:
     """A store and its mount."""
 
-    def __init__(self, home: Path, *how: str, log: Path | None = None, serve: str = SERVE) -> None:
+    def __init__(
+        self, home: Path, *how: str, log: Path | None = None, serve: str = SERVE, is_borne: bool = True
+    ) -> None:
+        """`is_borne`: its process is forked from one that has all imported (`nursing`)."""
         self.lyts = Lyts(home)
+        self.is_borne = is_borne
         self.at = home / "mnt"
         self.log = log or home / "mount.log"
         self.how = how
@@ -88,8 +93,8 @@ class Mounting:
         """What the process runs that mounts."""
         self.expected: list[str] = []
         """Patterns of warnings and errors that the test provokes."""
-        self.process: subprocess.Popen[bytes] | None = None
-        self._crashed: list[subprocess.Popen[bytes]] = []
+        self.process: subprocess.Popen[bytes] | Borne | None = None
+        self._crashed: list[subprocess.Popen[bytes] | Borne] = []
         if not (self.lyts.store / "store.toml").exists():
             self.lyts.quick("init", "--alias", "laptop")
 
@@ -99,14 +104,18 @@ class Mounting:
         """Mount, and wait until the mount answers."""
         with suppress(FileExistsError):
             os.mkdir(self.at)
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", self.serve, self.lyts.store, self.at, self.log, *self.how],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=self.lyts.env,
-                cwd="/",
-            )
+        words = [str(self.lyts.store), str(self.at), str(self.log), *self.how]
+        if self.is_borne:
+            self.process = nurse().bears(self.serve, words, self.lyts.env, self.log)
+        else:
+            with open(self.log, "ab") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-P", "-c", self.serve, *words],
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=self.lyts.env,
+                    cwd="/",
+                )
         assert self.process.stdout is not None
         seen, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
         line = self.process.stdout.readline() if seen else b"(nothing)"
@@ -267,10 +276,12 @@ def eventually(what: Any, patience_s: float = PATIENCE_S) -> None:
 
 
 @contextmanager
-def mounted(home: Path, *how: str, log: Path | None = None, serve: str = SERVE) -> Iterator[Mounting]:
+def mounted(
+    home: Path, *how: str, log: Path | None = None, serve: str = SERVE, is_borne: bool = True
+) -> Iterator[Mounting]:
     """A mounted store below `home`. See the module."""
     need_fuse()
-    mounting = Mounting(home, *how, log=log, serve=serve)
+    mounting = Mounting(home, *how, log=log, serve=serve, is_borne=is_borne)
     watch = threading.Timer(WATCH_S, mounting.kill)
     watch.daemon = True
     try:

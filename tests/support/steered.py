@@ -14,96 +14,68 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from tagfs.store import Machine, this_machine
-from tests.support.command import ROOT
 from tests.support.mounting import PATIENCE_S, Mounting
 
-_NURSE = r"""
-import json, logging, os, random, signal, socket, sys, time, traceback
+_SERVE = r"""
+import logging, os, random, sys, time
 from types import SimpleNamespace
 import trio
 from tagfs.bucket import Clock, utc_ms
 from tagfs.mount import changes, session
 from tagfs.store import Machine, Store, this_machine
 
-def serve(root, at, log, seed, passed_ns):
-    logging.basicConfig(filename=log, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    logging.captureWarnings(True)
-    begun_ms = time.time_ns() // 1_000_000
-    wall_ms = lambda: begun_ms + passed_ns // 1_000_000
+root, at, log, seed, passed_ns = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+logging.basicConfig(filename=log, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+logging.captureWarnings(True)
+begun_ms = time.time_ns() // 1_000_000
+wall_ms = lambda: begun_ms + passed_ns // 1_000_000
 
-    async def steer(mount):
-        "In the place of what looks for changes by itself."
-        nonlocal passed_ns
-        waiting = b""
-        mount.changes._ticks = 1  # the first tick of a mount lets files in scratch grow up; here `age` does
-        while True:
-            await trio.lowlevel.wait_readable(0)
-            waiting += os.read(0, 4096) or b"gone\n"
-            *words, waiting = waiting.split(b"\n")
-            for word in words:
-                if word == b"gone":
-                    await trio.sleep_forever()
-                elif word == b"tick":
-                    mount.look_for_changes()
-                elif word == b"age":
-                    mount.changes._age()
-                elif word != b"quiet":
-                    passed_ns += int(word)
-                mount.idle()
-                live = mount.changes.live
-                live.tell()
-                while live.is_telling():
-                    await trio.sleep(0.0002)
-                print("done", flush=True)
+async def steer(mount):
+    "In the place of what looks for changes by itself."
+    global passed_ns
+    waiting = b""
+    mount.changes._ticks = 1  # the first tick of a mount lets files in scratch grow up; here `age` does
+    while True:
+        await trio.lowlevel.wait_readable(0)
+        waiting += os.read(0, 4096) or b"gone\n"
+        *words, waiting = waiting.split(b"\n")
+        for word in words:
+            if word == b"gone":
+                await trio.sleep_forever()
+            elif word == b"tick":
+                mount.look_for_changes()
+            elif word == b"age":
+                mount.changes._age()
+            elif word != b"quiet":
+                passed_ns += int(word)
+            mount.idle()
+            live = mount.changes.live
+            live.tell()
+            while live.is_telling():
+                await trio.sleep(0.0002)
+            print("done", flush=True)
 
-    session._watch = steer
-    changes.AGE_TICKS = 1 << 62
-    session.time = SimpleNamespace(monotonic_ns=lambda: 10**12 + passed_ns)
-    machine = Machine(wall_ms, random.Random(seed).randbytes, this_machine().boot_id)
-    clock = lambda: Clock(wall_ms(), utc_ms)
-    with Store(root, machine) as store:
-        session.run(store, at, session.Wishes(), clock, lambda: print("ready", flush=True))
-    print("ended", flush=True)
-
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-here = socket.socket(fileno=int(sys.argv[1]))
-while True:
-    asked, fds, _, _ = socket.recv_fds(here, 1 << 16, 3)
-    if not asked:
-        break
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            here.close()
-            for number, fd in enumerate(fds):
-                os.dup2(fd, number)
-                os.close(fd)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            serve(*json.loads(asked))
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    for fd in fds:
-        os.close(fd)
-    here.sendall(str(pid).encode())
+session._watch = steer
+changes.AGE_TICKS = 1 << 62
+session.time = SimpleNamespace(monotonic_ns=lambda: 10**12 + passed_ns)
+machine = Machine(wall_ms, random.Random(seed).randbytes, this_machine().boot_id)
+clock = lambda: Clock(wall_ms(), utc_ms)
+with Store(root, machine) as store:
+    session.run(store, at, session.Wishes(), clock, lambda: print("ready", flush=True))
+print("ended", flush=True)
 """
 
 _PROGRAM = r"""
@@ -186,92 +158,18 @@ def called(number: int) -> str:
     return errno.errorcode.get(number, str(number)) if number else "done"
 
 
-class _Mount:
-    """The process of a mount, as far as `Mounting` looks at it as one it started itself."""
-
-    def __init__(self, pid: int, stdin: int, stdout: int) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
-        self.stdin = os.fdopen(stdin, "wb", buffering=0)
-        self.stdout = os.fdopen(stdout, "rb", buffering=0)
-        self._end = os.pidfd_open(pid)
-
-    def send_signal(self, sent: int) -> None:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._end, sent)
-
-    def kill(self) -> None:
-        self.stdin.close()
-        self.send_signal(signal.SIGKILL)
-
-    def communicate(self, timeout: float) -> tuple[bytes, bytes]:
-        out = b""
-        until = time.monotonic() + timeout
-        while select.select([self.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
-            piece = os.read(self.stdout.fileno(), 4096)
-            if not piece:
-                self.wait(max(0.0, until - time.monotonic()))
-                # Whose child it is sees its exit code; we see whether it came to its last word.
-                self.returncode = 0 if out == b"ended\n" else 1
-                self.stdin.close()
-                self.stdout.close()
-                return out, b""
-            out += piece
-        raise subprocess.TimeoutExpired("the mount", timeout)
-
-    def wait(self, timeout: float) -> None:
-        if self._end >= 0:
-            if not select.select([self._end], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("the mount", timeout)
-            os.close(self._end)
-            self._end = -1
-
-
-class Nurse:
-    """A process that has imported what a mount needs, and forks one off in a moment. Closed at the end."""
-
-    def __init__(self) -> None:
-        here, there = socket.socketpair()
-        with there:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _NURSE, str(there.fileno())],
-                pass_fds=[there.fileno()],
-                env={**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-                cwd="/",
-            )
-        self._here = here
-
-    def bears(self, log: Path, *words: str | int) -> _Mount:
-        stdin, stdin_here = os.pipe()
-        stdout_here, stdout = os.pipe()
-        stderr = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
-        socket.send_fds(self._here, [json.dumps(words).encode()], [stdin, stdout, stderr])
-        pid = int(self._here.recv(64))
-        for fd in (stdin, stdout, stderr):
-            os.close(fd)
-        return _Mount(pid, stdin_here, stdout_here)
-
-    def close(self) -> None:
-        self._here.close()
-        self._process.wait(PATIENCE_S)
-
-
 class Steered(Mounting):
     """See the module. GUIDs are drawn from `seed`."""
 
-    def __init__(self, home: Path, nurse: Nurse, seed: int = 0) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, seed: int = 0) -> None:
+        super().__init__(home, serve=_SERVE)
         self.passed_ns = 0
-        self._nurse = nurse
         self._seed = seed
 
     def start(self) -> None:
-        with suppress(FileExistsError):
-            os.mkdir(self.at)
         self._seed += 1  # no GUID is drawn twice
-        words = (str(self.lyts.store), str(self.at), str(self.log), self._seed, self.passed_ns)
-        self.process = self._nurse.bears(self.log, *words)  # type: ignore[assignment]
-        self._hears("ready")
+        self.how = (str(self._seed), str(self.passed_ns))
+        super().start()
 
     def _hears(self, word: str) -> None:
         assert self.process is not None
@@ -316,9 +214,9 @@ class Steered(Mounting):
 
 
 @contextmanager
-def steered(home: Path, nurse: Nurse) -> Iterator[Steered]:
+def steered(home: Path) -> Iterator[Steered]:
     """A mounted store below `home`, as `mounting.mounted` has it."""
-    mount = Steered(home, nurse)
+    mount = Steered(home)
     try:
         mount.start()
         yield mount

@@ -203,6 +203,89 @@ def _copy(fd: int, into: str, progress: Callable[[int], None] | None, expected_b
         raise StoreError(f"{into}: {exc.strerror}") from exc
 
 
+def copy(source: str, into: str) -> None:
+    """The bytes of `source` at the new path `into` as well (mode 0600), with its time and attributes; not hashed.
+
+    A reflink where the file system can, else a copy that leaves holes where there are some.
+
+    Raises:
+        CannotTake: the source is not to be had, or was written to meanwhile; nothing is left behind.
+        DiskFull: no room for it; nothing is left behind.
+    """
+    try:
+        fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise CannotTake(source, _plain(exc)) from None
+    try:
+        before = os.fstat(fd)
+        try:
+            _copy_as_it_is(fd, into, before)
+            after = os.fstat(fd)
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise CannotTake(source, "it changed while it was being read; try again when nothing writes to it")
+        except BaseException:
+            remove(into)
+            raise
+    finally:
+        os.close(fd)
+
+
+def _copy_as_it_is(fd: int, into: str, found: os.stat_result) -> None:
+    try:
+        out = os.open(into, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.ioctl(out, FICLONE, fd)
+            except OSError:
+                _copy_data(fd, out, found.st_size)
+            for name, value in _user_xattrs(fd).items():
+                os.setxattr(out, name, value)
+            os.utime(out, ns=(found.st_mtime_ns, found.st_mtime_ns))
+        finally:
+            os.close(out)
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(into) from exc
+        if exc.errno == errno.EIO:
+            raise CannotTake(into, _plain(exc)) from None
+        raise StoreError(f"{into}: {exc.strerror}") from exc
+
+
+def _copy_data(fd: int, out: int, size_bytes: int) -> None:
+    """Copy between open files, in pieces; what is no data is left out, and is zeros."""
+    os.ftruncate(out, size_bytes)
+    in_kernel = True
+    at = 0
+    while at < size_bytes:
+        at, end = _data_from(fd, at, size_bytes)
+        while at < end:
+            length = min(PIECE_BYTES, end - at)
+            done = 0
+            if in_kernel:
+                try:
+                    done = os.copy_file_range(fd, out, length, at, at)
+                except OSError as exc:
+                    if exc.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                        raise
+                in_kernel = done > 0
+            if not done:
+                piece = os.pread(fd, length, at)
+                if not piece:
+                    return  # shorter than it was; the caller notices
+                done = os.pwrite(out, piece, at)
+            at += done
+
+
+def _data_from(fd: int, at: int, size_bytes: int) -> tuple[int, int]:
+    """The next stretch of data: (begins, ends); both the size where none is left."""
+    try:
+        begins = os.lseek(fd, at, os.SEEK_DATA)
+        return begins, min(os.lseek(fd, begins, os.SEEK_HOLE), size_bytes)
+    except OSError as exc:
+        # A file system that knows of no holes has data everywhere.
+        return (size_bytes, size_bytes) if exc.errno == errno.ENXIO else (at, size_bytes)
+
+
 def remove(path: str) -> None:
     """Unlink a file that may be gone already."""
     try:

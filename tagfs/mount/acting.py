@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -78,6 +78,9 @@ class Acting:
         self.live = Live(self.directories, self.looks.view().tx.id())
         self.looks.on_new = self._look_anew
         self.handles = Handles()
+        self._sized: Counter[int] = Counter()
+        """Inodes whose size is being set by who has no handle."""
+        self.live.announcer.is_written = self._is_being_written
         self.desktop = Desktop(root, self.directories, clock)
         self.following = Following()
         self._saving: saving.Saving[str] = saving.Saving()
@@ -97,6 +100,10 @@ class Acting:
         self._unstated: dict[str, str] = {}
         """GUID -> path of files whose bytes could not be stated when they were closed: a full disk."""
         self.changed_ns = 0
+
+    def _is_being_written(self, inode: int) -> bool:
+        """Whether somebody may write to a file. From any thread."""
+        return self.handles.writer_of(inode) is not None or inode in self._sized
 
     def _look_anew(self, view: View) -> None:
         """There is a new view of the index; nobody has asked it for a name yet."""

@@ -17,7 +17,9 @@ recognised would be an unlink.
 
 Rules: never from a handler; at most `A_SECOND` calls, the directories in turn, `WAITING`
 names in line and the rest left out (a window with thousands of new files is looked at anew
-by hand); none on a mount that is read-only, where the kernel refuses them itself. A call
+by hand); none for a file as long as somebody may write to it: the kernel lets no other call
+at a file during a write, which may have to wait (`copies`), and ours holds the directory
+meanwhile; none on a mount that is read-only, where the kernel refuses them itself. A call
 under way keeps the mount point busy for its fraction of a millisecond, so `lyts umount`
 tries more than once. While the mount ends nothing more is done, and it is waited for the
 call under way, which the loop goes on to answer.
@@ -30,6 +32,7 @@ import os
 import stat
 import threading
 from collections import deque
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -39,6 +42,8 @@ A_SECOND = 25
 AT_ONCE = 10
 WAITING = 500
 A_LOOK = 100
+LATER_S = 1.0
+"""When it is looked again whether a file is still being written."""
 EACH = 20
 """Of one directory, at one look."""
 
@@ -47,6 +52,7 @@ class News(NamedTuple):
     """A file to be announced in the directory with an inode, which is at `path` below the mount."""
 
     inode: int
+    file_inode: int
     path: bytes
     name: bytes
     long: bytes
@@ -65,6 +71,9 @@ class Announcer:
     def __init__(self) -> None:
         self._at: bytes | None = None
         self._waiting: deque[News] = deque()
+        self._later: list[News] = []
+        self.is_written: Callable[[int], bool] = lambda file_inode: False
+        """Whether somebody may write to a file; asked in the thread."""
         self._turn = threading.Condition()
         self._ends = threading.Event()
         self._thread: threading.Thread | None = None
@@ -117,10 +126,15 @@ class Announcer:
             with self._turn:
                 while not self._waiting and not self._ends.is_set():
                     done = 0
-                    self._turn.wait()
+                    self._turn.wait(LATER_S if self._later else None)
+                    self._waiting.extend(self._later)
+                    self._later.clear()
                 if self._ends.is_set():
                     return
                 news = self._waiting.popleft()
+                if self.is_written(news.file_inode):
+                    self._later.append(news)
+                    continue
                 self._busy = True
             try:
                 self._call(news)

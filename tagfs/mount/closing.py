@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 from tagfs.births import Line
-from tagfs.bytes import hash_file, take
+from tagfs.bytes import CannotTake, Taken, remove, take
 from tagfs.conflict import CONFLICT_TAG, copy_guid, copy_name, may_be_copy
 from tagfs.guid import Guid, new_guid
+from tagfs.merge import FileState
 from tagfs.mount.acting import Acting
 from tagfs.mount.answer import errno_of
 from tagfs.mount.contents import state_content, stated_at
+from tagfs.mount.copies import AT_ONCE_BYTES
 from tagfs.mount.following import TRIES
 from tagfs.mount.handles import Handle
 from tagfs.mount.loop import aside
@@ -54,11 +57,105 @@ class Closing(Acting):
             self.following.forget(inode_of_guid(guid))
             self.handles.go_over(inode_of_guid(guid), path)
 
+    def _digest_of(self, guid: str, path: str) -> str:
+        """The SHA-256 of the bytes of a file, as stated or as hashed (`_ahead`)."""
+        stated = self.contents.stated_digest(self._state(guid), path)
+        return stated or self.following.digest(inode_of_guid(guid), path)
+
+    def _is_written(self, guid: str) -> bool:
+        """Whether somebody may write to the bytes of a file."""
+        return self.handles.writer_of(inode_of_guid(guid)) is not None
+
+    @asynccontextmanager
+    async def _ahead(self, guids: Iterable[str], *, copies: bool = True) -> AsyncIterator[None]:
+        """The bytes of files are about to be replaced: what is to be hashed and copied for that is so inside.
+
+        Files that are not here, or no files of the library, are left out.
+
+        Args:
+            copies: who has a file open keeps the bytes, and so what somebody may write to is copied.
+        """
+        copied, hashed = [], []
+        view = self.looks.view()
+        for guid in guids:
+            ordinal = view.ordinal(guid)
+            path = self.contents.path(view, ordinal) if ordinal is not None else None
+            if path is None or os.stat(path).st_size <= AT_ONCE_BYTES:
+                continue
+            if copies and self._is_written(guid):
+                copied.append(path)
+            if self.contents.stated_digest(self._state(guid), path) is None:
+                hashed.append((inode_of_guid(guid), path))
+        try:
+            for inode, path in hashed:
+                await self.hash_ahead(inode, path)
+            async with self.contents.copies.ahead(copied):
+                yield
+        finally:
+            for inode, _ in hashed:
+                self._is_followed_no_more(inode)
+
+    async def hash_ahead(self, inode: int, path: str) -> None:
+        """Have the bytes of a file, or of a newborn, hashed in the thread: `following.digest` is quick then."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            await self.following.ready(inode, fd)
+        finally:
+            os.close(fd)
+
+    async def begin_writing_aside(self, handle: Handle) -> None:
+        """`begin_writing`; while bytes that a version shares are copied other requests go on."""
+        if handle.guid in self.gathering:
+            self.catch_up()  # the name in scratch goes, and they may be its own
+        if handle.dirty or handle.behind or not self._is_shared(handle):
+            self.begin_writing(handle)
+            return
+        async with self.contents.copies.ahead([bytes_of(handle) if is_removed(handle) else handle.path]):
+            self.begin_writing(handle)
+
+    def _is_shared(self, handle: Handle) -> bool:
+        """Whether its bytes have a name that is not its own: a version, or a backup."""
+        found = os.fstat(handle.fd)
+        return found.st_nlink > (0 if is_removed(handle) else 1) and found.st_size > AT_ONCE_BYTES
+
+    def begin_writing(self, handle: Handle) -> None:
+        """Before the first byte is written since a handle was opened, or since what it wrote was stated."""
+        if handle.dirty:
+            return
+        if handle.behind:
+            handle.dirty = True
+            return
+        if handle.guid in self.gathering:
+            self.catch_up()
+        newborn = handle.newborn
+        if newborn is None or os.fstat(handle.fd).st_nlink > 1:
+            self._saving.wrote(handle.guid)
+        if newborn is None:
+            self._in_flux(handle.guid, handle.path)
+        if newborn is None or not newborn.removed:
+            self._own_bytes(handle.guid, handle.path)
+        elif os.fstat(handle.fd).st_nlink:
+            self._own_bytes_of_removed(handle)
+        handle.dirty = True
+
+    def _own_bytes_of_removed(self, handle: Handle) -> None:
+        """The same for a newborn that was removed while it was open, and whose bytes are a version."""
+        draft = self.contents.copies.draft()
+        self.contents.copies.put(bytes_of(handle), draft)
+        try:
+            self.following.forget(handle.inode)
+            self.handles.go_over(handle.inode, draft)
+        finally:
+            remove(draft)
+
     def _replace(self, guid: Guid, path: str, new: str, digest: str) -> None:
         """Other bytes for a file. Who has the old ones open keeps them, and cannot change the version they are."""
         inode = inode_of_guid(guid)
         self.following.forget(inode)
-        self.contents.replace(guid, path, new, digest, in_use=self.handles.writer_of(inode) is not None)
+        self.contents.replace(guid, path, new, digest, in_use=self._is_written(guid))
         self.handles.fall_behind(inode)
         self.live.forget_bytes(inode)
 
@@ -78,26 +175,34 @@ class Closing(Acting):
             return False  # its bytes are in scratch
         return not closing or os.fstat(handle.fd).st_size != 0
 
-    def settle(self, handle: Handle, *, closing: bool = False) -> None:
-        """At close: state what was written. `closing` as in `is_to_state`."""
+    def settle(self, handle: Handle, *, closing: bool = False, taken: Taken | None = None) -> None:
+        """At close: state what was written. `closing` as in `is_to_state`.
+
+        Args:
+            taken: a copy of the bytes, where the file has others by now.
+        """
         if not self.is_to_state(handle, closing=closing):
             return
         newborn = handle.newborn
         if newborn is not None:
             self._give_birth(newborn, handle.process)
             return
-        found = os.fstat(handle.fd)
-        try:
-            there = os.stat(handle.path)
-        except FileNotFoundError:
-            there = None
-        if handle.behind or there is None or (there.st_dev, there.st_ino) != (found.st_dev, found.st_ino):
-            self._take_in_edit(handle, there is None)
+        if self._has_other_bytes(handle):
+            self._take_in_edit(handle, taken)
         else:
             self._state_bytes(Guid(handle.guid), handle.path, handle.process)
             if handle.alias:
                 self.live.forget_bytes(handle.inode)
         handle.dirty = False
+
+    def _has_other_bytes(self, handle: Handle) -> bool:
+        """Whether what was written is no longer what its file has: it was saved by another, or has come anew."""
+        if handle.behind:
+            return True
+        try:
+            return not os.path.samestat(os.stat(handle.path), os.fstat(handle.fd))
+        except FileNotFoundError:
+            return True
 
     async def sync(self, handle: Handle) -> None:
         """fsync(2): the bytes are durable, and where they stand is. What they are is stated when they are closed:
@@ -117,9 +222,12 @@ class Closing(Acting):
         for _ in range(TRIES):
             if not self.is_to_state(handle, closing=closing):
                 return
-            if not handle.behind and not await self.following.ready(handle.inode, handle.fd):
+            if handle.newborn is None and self._has_other_bytes(handle):
+                if await self._take_in_edit_aside(handle, closing):
+                    return
+            elif not await self.following.ready(handle.inode, handle.fd):
                 break
-            if await self.turn.take(self._settle_if_quick, handle, closing):
+            elif await self.turn.take(self._settle_if_quick, handle, closing):
                 return
         if not closing and not self._is_left_to_another(handle):
             await self.turn.take(self.settle, handle)
@@ -132,8 +240,27 @@ class Closing(Acting):
                 return True
         return False
 
+    async def _take_in_edit_aside(self, handle: Handle, closing: bool) -> bool:
+        """Copy and hash what was written, and state it beside its file. False where somebody goes on writing to it."""
+        draft, before = self.contents.copies.draft(), handle.writes
+        try:
+            taken = await aside(take, bytes_of(handle), draft)
+            return await self.turn.take(self._settle_if_same, handle, closing, taken, before)
+        except CannotTake as exc:
+            log.info("%s", exc)
+            return False
+        finally:
+            remove(draft)
+
+    def _settle_if_same(self, handle: Handle, closing: bool, taken: Taken, writes: int) -> bool:
+        same = handle.writes == writes and self._has_other_bytes(handle)
+        if same:
+            self.settle(handle, closing=closing, taken=taken)
+        return same
+
     def _settle_if_quick(self, handle: Handle, closing: bool) -> bool:
-        quick = handle.behind or self.following.is_quick(handle.inode, handle.fd)
+        quick = handle.newborn is not None or not self._has_other_bytes(handle)
+        quick = quick and self.following.is_quick(handle.inode, handle.fd)
         if quick:
             self.settle(handle, closing=closing)
         return quick
@@ -152,11 +279,7 @@ class Closing(Acting):
         """State what was written without a handle that would do it at its close."""
         guid, path, process = written
         inode = inode_of_guid(guid)
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            await self.following.ready(inode, fd)
-        finally:
-            os.close(fd)
+        await self.hash_ahead(inode, path)
         await self.turn.take(self._state_bytes, guid, path, process)
         self._is_followed_no_more(inode)
 
@@ -164,8 +287,8 @@ class Closing(Acting):
         if not self.handles.of(inode):
             self.following.forget(inode)
 
-    def _state_bytes(self, guid: Guid, path: str, process: int) -> None:
-        digest = self.following.digest(inode_of_guid(guid), path)
+    def _state_bytes(self, guid: Guid, path: str, process: int, digest: str | None = None) -> None:
+        digest = digest or self.following.digest(inode_of_guid(guid), path)
         ground = self.nursery.ground_of(guid) or ""
         self._act(process, lambda change: state_content(change, guid, path, digest, ground))
         self._is_stated(guid)
@@ -178,34 +301,41 @@ class Closing(Acting):
         self._saving.settled(guid)
         self._unstated.pop(guid, None)
 
-    def _take_in_edit(self, handle: Handle, is_gone: bool) -> None:
-        """What was written to bytes that are no longer those of the file: a concurrent edit, kept beside it."""
+    def _take_in_edit(self, handle: Handle, taken: Taken | None) -> None:
+        """What was written to bytes that are no longer those of the file: a concurrent edit, kept beside it.
+
+        Args:
+            taken: a copy of it.
+        """
         guid = Guid(handle.guid)
         self.catch_up()
         state = self._state(guid)
         if state.made is None or state.is_purged():
             return  # purged meanwhile: it was removed for good while it was open
-        bytes_here = f"/proc/self/fd/{handle.fd}"
-        if is_gone:
-            draft = os.path.join(self.nursery.scratch, f"own-{guid}")
-            take(bytes_here, draft)
-            os.rename(draft, handle.path)
-            self._state_bytes(guid, handle.path, handle.process)
-            return
-        digest = hash_file(bytes_here)
-        if self.contents.has_version(guid, digest):
-            return
+        if taken is None:
+            taken = take(bytes_of(handle), self.contents.copies.draft())
+        try:
+            if not os.path.exists(handle.path):
+                os.rename(taken.path, handle.path)
+                self._state_bytes(guid, handle.path, handle.process, taken.sha256)
+            elif not self.contents.has_version(guid, taken.sha256):
+                self._is_born_beside(state, taken, handle.process)
+        finally:
+            remove(taken.path)
+
+    def _is_born_beside(self, state: FileState, taken: Taken, process: int) -> None:
+        """A concurrent edit is a file of its own, named for this device and the day."""
         name = copy_name(effects.name_of(state), self._store.info.alias, self._date()).encode()
         tags = [*sorted(state.tags()), CONFLICT_TAG]
-        number = copy_guid(guid, digest)
+        number = copy_guid(Guid(state.guid), taken.sha256)
         if self.looks.view().ordinal(number) is not None or self.nursery.by_inode.get(inode_of_guid(number)):
             number = new_guid(self._store.machine.random_bytes(16))  # these very bytes were kept so once before
         copy = self.nursery.new(number, "", name, tags)
-        copy.like = guid
-        take(bytes_here, copy.path)
+        copy.like = state.guid
+        os.rename(taken.path, copy.path)
         copy.remember()
-        self._give_birth(copy, handle.process)
-        log.info("%s was replaced while it was being written; what was written is %r", guid, name)
+        self._give_birth(copy, process, taken.sha256)
+        log.info("%s was replaced while it was being written; what was written is %r", state.guid, name)
 
     def _date(self) -> str:
         from datetime import UTC, datetime
@@ -235,11 +365,11 @@ class Closing(Acting):
             if handle.data is None:
                 os.close(handle.fd)
 
-    def _give_birth(self, newborn: Newborn, pid: int) -> None:
-        """A newborn becomes a file of the library."""
+    def _give_birth(self, newborn: Newborn, pid: int, digest: str | None = None) -> None:
+        """A newborn becomes a file of the library. `digest`: SHA-256 of its bytes, where it is at hand."""
         name = newborn.name.decode()
         newborn.placed = self._placed(newborn)
-        digest = self.following.digest(newborn.inode, newborn.path)
+        digest = digest or self.following.digest(newborn.inode, newborn.path)
         place = self.contents.put_in_place(newborn, name)
         line: Line | None = None
         try:
@@ -292,3 +422,13 @@ class Closing(Acting):
         if newborn.is_temporary or newborn.handles:
             return
         self._give_birth(newborn, 0)
+
+
+def is_removed(handle: Handle) -> bool:
+    """Whether a handle is open on a newborn that was removed since."""
+    return handle.newborn is not None and handle.newborn.removed
+
+
+def bytes_of(handle: Handle) -> str:
+    """A path by which the bytes can be read that a handle is open on, whatever their file has by now."""
+    return f"/proc/self/fd/{handle.fd}"

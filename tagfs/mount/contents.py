@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tagfs.births import Stating
-from tagfs.bytes import hash_file, remove, take, try_link
+from tagfs.bytes import hash_file, remove, try_link
 from tagfs.change import Change
 from tagfs.errors import StoreError
 from tagfs.face import holders
@@ -25,6 +25,7 @@ from tagfs.index.read import View
 from tagfs.keep import keeping, make_way
 from tagfs.layout import make_folder
 from tagfs.merge import FileState
+from tagfs.mount.copies import Copies
 from tagfs.mount.newborn import ORDINARY_MODE, Newborn
 from tagfs.place import Places, kept_versions_folder, places
 from tagfs.placement import Placing, read_settings, rules_of
@@ -60,6 +61,7 @@ class Contents:
         self._own_data = store.layout.data(self._label, "")
         self._data_begins = len(store.layout.data(self._label, ""))
         self._default = _default_holders(store)
+        self.copies = Copies(store.layout.scratch, store.machine.random_bytes)
         self.places_anew = False
         """Rules or settings say who holds a new file, so that its birth takes a look at the index."""
         self._look_for_rules(view)
@@ -176,14 +178,25 @@ class Contents:
             elif said:
                 change.about_file(guid, **said)
 
-    def digest_of(self, state: FileState, path: str) -> str:
+    def stated_digest(self, state: FileState, path: str) -> str | None:
         """The SHA-256 of what stands at `path`: as stated, where size and time say that nobody has written since."""
         heads = state.content_heads()
         if heads:
             known, found = heads[-1][1], os.stat(path)
             if (known.size_bytes, known.modified) == (found.st_size, time_text(found.st_mtime_ns)):
                 return known.sha256
-        return hash_file(path)
+        return None
+
+    def is_kept(self, guid: str, path: str) -> bool:
+        """Whether the bytes at `path` are those of a version of a file: another name of the same."""
+        found = os.stat(path)
+        if found.st_nlink == 1:
+            return False
+        try:
+            with os.scandir(kept_versions_folder(self._store.layout, guid)) as entries:
+                return any(entry.inode() == found.st_ino for entry in entries)
+        except FileNotFoundError:
+            return False
 
     def has_version(self, guid: str, digest: str) -> bool:
         """Whether bytes are kept as a version of a file."""
@@ -207,13 +220,26 @@ class Contents:
             return
         durable = make_way(layout, guid)
         if not link or not try_link(path, place):
-            draft = os.path.join(layout.scratch, f"keep-{guid}")
-            remove(draft)
-            take(path, draft)
+            draft = self.copies.draft()
+            self.copies.put(path, draft)
             os.rename(draft, place)
             durable.append(place)
         # Not at once: a save is to cost no fsync. In time for the fact that says these bytes were replaced.
         self._store.sync_first(durable)
+
+    def give_to_backup(self, guid: str, path: str, digest: str, into: str, *, in_use: bool) -> None:
+        """Let the bytes at `path`, which are about to be replaced, stand at `into` as well.
+
+        Args:
+            digest: SHA-256 of those at `path`.
+            in_use: somebody may still write to them; they are a version first then, and one copy does for both.
+        """
+        with keeping(self._store.layout):
+            if in_use:
+                self._keep_version(guid, path, digest, link=False)
+                path = self._kept(guid, digest)
+            if not try_link(path, into):
+                self.copies.put(path, into)
 
     def replace(self, guid: str, path: str, new: str, digest: str, *, in_use: bool) -> None:
         """Put the bytes at `new` in the place of those at `path`, which become a version.
@@ -233,12 +259,8 @@ class Contents:
         """
         if os.stat(path).st_nlink == 1:
             return False
-        draft = os.path.join(self._store.layout.scratch, f"own-{guid}")
-        remove(draft)
-        taken = take(path, draft)
-        os.utime(draft, ns=(taken.mtime_ns, taken.mtime_ns))
-        for name, value in taken.xattrs.items():
-            os.setxattr(draft, name, value)
+        draft = self.copies.draft()
+        self.copies.put(path, draft)
         os.rename(draft, path)
         return True
 

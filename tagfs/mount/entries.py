@@ -60,6 +60,7 @@ class Entries(Operations):
         self._announcer = self.changes.live.announcer
         self._turn = self.changes.turn
         self._following = self.changes.following
+        self._copies = self.changes.contents.copies
         self._owner = (os.getuid(), os.getgid())
         self._pages = Pages()
         self._statics: dict[int, bytes] = {}

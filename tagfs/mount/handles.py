@@ -28,7 +28,20 @@ def _mark(fd: int) -> tuple[int, int, int]:
 class Handle:
     """An open file."""
 
-    __slots__ = ("alias", "behind", "data", "dirty", "fd", "guid", "inode", "newborn", "path", "process", "writable")
+    __slots__ = (
+        "alias",
+        "behind",
+        "data",
+        "dirty",
+        "fd",
+        "guid",
+        "inode",
+        "newborn",
+        "path",
+        "process",
+        "writable",
+        "writes",
+    )
 
     def __init__(self, fd: int, guid: str, path: str, writable: bool, process: int, inode: int | None = None) -> None:
         """`inode`: what follows from the GUID, where it is at hand."""
@@ -40,6 +53,8 @@ class Handle:
         self.process = process
         """The thread group that opened it: what is stated at its close is that program's doing."""
         self.dirty = False
+        self.writes = 0
+        """How often something was written: what was read of the bytes counts as long as that is the same."""
         self.behind = False
         self.alias = False
         """The kernel knows it by another inode than the file has: bytes cached for that one are stale after a write."""

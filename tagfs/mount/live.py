@@ -60,15 +60,13 @@ class _Doubt:
 
 
 class Live:
-    """What was last told to the kernel. Trio thread only, but for the thread that tells."""
+    """What was last told to the kernel. Trio thread only, but for the threads that tell."""
 
     def __init__(self, directories: Directories, transaction: int) -> None:
         self._directories = directories
         self._told = self._noted = transaction
         self._pending: list[tuple[int, bytes | None]] = []
-        self._queue: SimpleQueue[list[tuple[int, bytes | None]] | None] = SimpleQueue()
         self._handed_over = 0
-        self._told_of = 0
         self._ends = False
         self._renamed: set[tuple[int, bytes]] = set()
         self._doubts: OrderedDict[int, _Doubt] = OrderedDict()
@@ -79,33 +77,19 @@ class Live:
         self.announcer = Announcer()
         self._news: list[News] = []
         self._ours: set[int] = set()
-        self._thread = threading.Thread(target=self._tell, name="lyts-invalidate", daemon=True)
-        self._thread.start()
-
-    def _tell(self) -> None:
-        while (items := self._queue.get()) is not None:
-            for inode, name in items:
-                try:
-                    if self._ends:
-                        break
-                    if name is None:
-                        pyfuse3.invalidate_inode(inode, attr_only=True)
-                    elif not name:
-                        pyfuse3.invalidate_inode(inode, attr_only=False)
-                    else:
-                        pyfuse3.invalidate_entry(inode, name)
-                except OSError:
-                    pass  # the kernel did not know it, which is as good
-                except Exception:  # noqa: BLE001 - the session is gone; nothing is left to tell
-                    return
-            self._told_of += 1
+        self._names = _Teller("lyts-invalidate")
+        # It waits for writes under way to that file, and those may wait for a copy.
+        self._bytes = _Teller("lyts-invalidate-bytes")
 
     def tell(self) -> None:
         """Hand over what was to be forgotten. Only while no request is being answered."""
         if self._pending:
             pending, self._pending = self._pending, []
+            contents = [one for one in pending if one[1] == b""]
+            if contents:
+                self._bytes.add(contents)
+            self._names.add([one for one in pending if one[1] != b""] if contents else pending)
             self._handed_over += 1
-            self._queue.put(pending)
         if self._news:
             news, self._news = self._news, []
             self.announcer.add(news)
@@ -113,11 +97,12 @@ class Live:
     def end(self) -> None:
         """Tell nothing more: the mount is about to end."""
         self._ends = True
+        self._names.ends = self._bytes.ends = True
         self.announcer.end()
 
     def is_telling(self) -> bool:
         """Whether the kernel is still being told something."""
-        return (self._told_of < self._handed_over and self._thread.is_alive()) or self.announcer.is_busy()
+        return self._names.is_telling() or self._bytes.is_telling() or self.announcer.is_busy()
 
     def did(self, transaction: int) -> None:
         """A transaction was a program's doing, through the mount: the kernel has told of it where it was done."""
@@ -159,7 +144,7 @@ class Live:
     def is_doubtful(self, inode: int) -> bool:
         """Whether the kernel is still to forget a name by which it means this inode, and we another file."""
         doubt = self._doubts.get(inode)
-        return doubt is not None and self._told_of < doubt.told and self._thread.is_alive() and not self._ends
+        return doubt is not None and self._names.told_of < doubt.told and self._names.is_alive() and not self._ends
 
     def is_to_ask_again(self, inode: int, pid: int, now_ns: int) -> bool:
         """Whether who asks for this inode must have its names looked up anew: it may have come by an old one.
@@ -281,12 +266,61 @@ class Live:
 
     def _news_of(self, view: View, known: Known, path: bytes, ordinal: int, came: bool) -> News:
         name = shown_form(view.name(ordinal).encode("utf-8", "surrogatepass"))
-        return News(known.inode, path, name, long_name(name, view.guid(ordinal)), ordinal, came)
+        file_inode = FILE_BIT | view.attr(ordinal).ident & (FILE_BIT - 1)
+        return News(known.inode, file_inode, path, name, long_name(name, view.guid(ordinal)), ordinal, came)
 
     def finish(self) -> None:
         """End the threads."""
         self.end()
+        self._names.finish()
+        self._bytes.finish()
+
+
+class _Teller:
+    """A thread that tells the kernel what to forget."""
+
+    def __init__(self, name: str) -> None:
+        self._queue: SimpleQueue[list[tuple[int, bytes | None]] | None] = SimpleQueue()
+        self._handed_over = 0
+        self.told_of = 0
+        """So many batches were told."""
+        self.ends = False
+        self._thread = threading.Thread(target=self._tell, name=name, daemon=True)
+        self._thread.start()
+
+    def add(self, batch: list[tuple[int, bytes | None]]) -> None:
+        """Tell these, after what came before: (inode, name), no name for the attributes, an empty one for the bytes."""
+        self._handed_over += 1
+        self._queue.put(batch)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def is_telling(self) -> bool:
+        """Whether the kernel is still being told something."""
+        return self.told_of < self._handed_over and self._thread.is_alive()
+
+    def finish(self) -> None:
+        """End the thread."""
         self._queue.put(None)
+
+    def _tell(self) -> None:
+        while (items := self._queue.get()) is not None:
+            for inode, name in items:
+                try:
+                    if self.ends:
+                        break
+                    if name is None:
+                        pyfuse3.invalidate_inode(inode, attr_only=True)
+                    elif not name:
+                        pyfuse3.invalidate_inode(inode, attr_only=False)
+                    else:
+                        pyfuse3.invalidate_entry(inode, name)
+                except OSError:
+                    pass  # the kernel did not know it, which is as good
+                except Exception:  # noqa: BLE001 - the session is gone; nothing is left to tell
+                    return
+            self.told_of += 1
 
 
 class _Spelled:

@@ -167,7 +167,8 @@ class Mount(Listings):
         if fields.update_size:
             if handle is None:
                 await self._be_sure(inode, ctx.pid)
-            written = await self._in_turn(inode, self.changes.truncate, inode, attr.st_size, handle, ctx.pid)
+            async with self.changes.ahead_of_truncate(inode, attr.st_size, handle):
+                written = await self._in_turn(inode, self.changes.truncate, inode, attr.st_size, handle, ctx.pid)
             if written is not None:
                 await self.changes.state_aside(written)
         if fields.update_mode:
@@ -212,21 +213,29 @@ class Mount(Listings):
         if data is not None:
             handle = self.changes.open_static(data, flags)
         else:
+            opened = self._open_to_empty if flags & os.O_TRUNC else self._open
             try:
-                handle = self.changes.open(inode, flags, ctx.pid)
+                handle = await opened(inode, flags, ctx.pid)
             except NotHere as missing:
                 if self.fetcher is None:
                     raise
                 await self.fetcher.fetch(inode, missing)
-                handle = self.changes.open(inode, flags, ctx.pid)
+                handle = await opened(inode, flags, ctx.pid)
         return FileInfo(fh=handle, keep_cache=self.changes.handles.is_cache_true(handle))
+
+    async def _open(self, inode: int, flags: int, pid: int) -> int:
+        return self.changes.open(inode, flags, pid)
+
+    async def _open_to_empty(self, inode: int, flags: int, pid: int) -> int:
+        async with self.changes.ahead_of_truncate(inode, 0, None):
+            return self.changes.open(inode, flags, pid)
 
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any
     ) -> tuple[FileInfo, EntryAttributes]:
         known = self._known(parent_inode)
         if self.changes.comes_back(known, name):
-            handle, inode = await self._turn.take(self.changes.create, known, name, mode, ctx.pid)
+            handle, inode = await self.changes.create_again(known, name, mode, ctx.pid)
         else:
             handle, inode = self.changes.create(known, name, mode, ctx.pid)
         newborn = self._nursery.by_inode.get(inode)
@@ -247,7 +256,7 @@ class Mount(Listings):
     async def write(self, fh: int, offset: int, data: bytes) -> int:
         handle = self.changes.handles[fh]
         if not handle.dirty:
-            self.changes.begin_writing(handle)
+            await self.changes.begin_writing_aside(handle)
         if handle.behind or handle.alias:
             self.changes.live.forget_bytes(handle.inode)
         try:
@@ -255,8 +264,10 @@ class Mount(Listings):
         except OSError:
             self._following.doubt(handle.inode)
             raise
+        handle.writes += 1
         if not handle.behind:
             self._following.wrote(handle.inode, handle.fd, offset, written)
+        self._copies.wrote(handle.fd)
         return written
 
     async def flush(self, fh: int) -> None:

@@ -10,11 +10,12 @@ import errno
 import os
 
 from tagfs import xdg
-from tagfs.bytes import hash_file, take
+from tagfs.bytes import hash_file, try_link
 from tagfs.change import Change
 from tagfs.fact import Purge
 from tagfs.glossary import TAG_THING
 from tagfs.guid import Guid, new_guid
+from tagfs.index.read import View
 from tagfs.merge import FileState
 from tagfs.mount.acting import Statements
 from tagfs.mount.answer import Refused, fail
@@ -24,7 +25,7 @@ from tagfs.mount.newborn import Newborn, inode_of_guid
 from tagfs.mount.writing import Writing
 from tagfs.views import attributes, effects, saving, tree
 from tagfs.views.desktop import ENDING, is_note, notes_beside
-from tagfs.views.directory import Directory, Kind
+from tagfs.views.directory import HOLDS_FILES, Directory, Kind
 from tagfs.views.matrix import NOT_A_NOTE, Effect, Operation, Refusal, rule
 from tagfs.views.names import new_name, shown_form, strip_own_suffix
 from tagfs.views.temporary import companions
@@ -81,7 +82,8 @@ class Renaming(Writing):
         """A backup goes: its bytes are a version of what it was a backup of."""
         if not os.path.exists(path) or self.nursery.path_for(guid) == path:
             return
-        self.contents.keep_version(guid, path, hash_file(path), link=True)
+        if not self.contents.is_kept(guid, path):  # as it nearly always is
+            self.contents.keep_version(guid, path, hash_file(path), link=True)
 
     def _end(self, guid: Guid, path: str, pid: int) -> None:
         """A file whose bytes stand elsewhere by now leaves no trace."""
@@ -100,20 +102,35 @@ class Renaming(Writing):
     async def rename_aside(
         self, source: Known, name: bytes, target: Known, to_name: bytes, flags: int, pid: int
     ) -> None:
-        """`rename`; what is hashed for it (rsync renames all it copies) is hashed while other requests go on."""
+        """`rename`; what is hashed and copied for it (rsync renames all it copies) is so while other requests go on."""
+        if self._read_only:
+            fail(errno.EROFS)
         newborn = self.nursery.find(source.directory.path, name)
-        if newborn is not None and not self._read_only:
-            inode, fd = newborn.inode, os.open(newborn.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                await self.following.ready(inode, fd)
-            finally:
-                os.close(fd)
-        await self.turn.take(self.rename, source, name, target, to_name, flags, pid)
+        if newborn is not None:
+            await self.hash_ahead(newborn.inode, newborn.path)
+        async with self._ahead(self._are_saved_into(source, name, target, new_name(to_name), flags)):
+            await self.turn.take(self.rename, source, name, target, to_name, flags, pid)
+
+    def _are_saved_into(self, source: Known, name: bytes, target: Known, to_name: bytes, flags: int) -> list[str]:
+        """The files whose bytes may be replaced if this is renamed, since it may be a save."""
+        if source is not target:
+            return []
+        view = self.looks.view()
+        mine, other = (self._guid_under(view, source, one) for one in (name, to_name))
+        exchanges = bool(flags & saving.RENAME_EXCHANGE)
+        if not any(self._saving.may_save(guid, self._now()) for guid in (mine, other if exchanges else None) if guid):
+            return []
+        return [guid for guid in (mine, other, *self._saving.may_come_back(source.directory.path, to_name)) if guid]
+
+    def _guid_under(self, view: View, known: Known, name: bytes) -> str | None:
+        newborn = self.nursery.find(known.directory.path, name)
+        if newborn is not None:
+            return newborn.guid
+        ordinal = self.resolve(view, known, name) if known.directory.kind in HOLDS_FILES else None
+        return view.guid(ordinal) if ordinal is not None else None
 
     def rename(self, source: Known, name: bytes, target: Known, to_name: bytes, flags: int, pid: int) -> None:
         """A program renames or moves."""
-        if self._read_only:
-            fail(errno.EROFS)
         found = self._found(source, name)
         if found is None:
             self._rename_directory(source, name, target, to_name, pid)
@@ -318,18 +335,25 @@ class Renaming(Writing):
 
     # -- taking bytes
 
-    def _take_bytes(self, known: Known, guid: Guid, newborn: Newborn, name: bytes, pid: int) -> None:
-        """Rule 1: a file takes the bytes that a program wrote beside it; its old ones are a version."""
+    def _take_bytes(
+        self, known: Known, guid: Guid, newborn: Newborn, name: bytes, pid: int, digest: str | None = None
+    ) -> None:
+        """Rule 1: a file takes the bytes that a program wrote beside it; its old ones are a version.
+
+        Args:
+            digest: SHA-256 of the new ones, where it is at hand.
+        """
         view = self.looks.view()
         ordinal = self._ordinal_of(view, guid)
         path = self.contents.path(view, ordinal)
         if path is None:
             fail(errno.ENODATA)
-        digest = self.following.digest(newborn.inode, newborn.path)
+        digest = digest or self.following.digest(newborn.inode, newborn.path)
         self.following.forget(newborn.inode)
+        old_digest = self._digest_of(guid, path)
         self._in_flux(guid, path)
         ground = self.nursery.ground_of(guid) or ""
-        self._replace(guid, path, newborn.path, self.contents.digest_of(self.contents.state(view, ordinal), path))
+        self._replace(guid, path, newborn.path, old_digest)
         self.nursery.drop(newborn)
 
         def state(change: Change) -> None:
@@ -372,8 +396,10 @@ class Renaming(Writing):
             value = attributes.get_xattr(view, state, attribute)
             if attribute != xdg.TAGS and isinstance(value, bytes):
                 draft.xattrs[attribute] = value
-        self._copy_or_link(path, draft.path, Guid(target))
-        self._take_bytes(known, target, draft, name, pid)
+        digest = self._digest_of(source, path)
+        if not try_link(path, draft.path):
+            self.contents.copies.put(path, draft.path)
+        self._take_bytes(known, target, draft, name, pid, digest)
         there = self.contents.path(self.looks.view(), self._ordinal_of(self.looks.view(), target))
         for handle in self.handles.of(inode_of_guid(source)):
             if there is not None:
@@ -417,14 +443,15 @@ class Renaming(Writing):
         mine, other = paths
         if mine is None or other is None:
             fail(errno.ENODATA)
-        drafts = [os.path.join(self.nursery.scratch, f"own-{guid}") for guid in (keeps, made)]
-        for path, draft in zip((mine, other), drafts, strict=True):
-            take(path, draft)
-        for guid, ordinal, path, draft in zip((keeps, made), ordinals, (mine, other), reversed(drafts), strict=True):
+        drafts = [self.contents.copies.draft() for _ in paths]
+        digests = [self._digest_of(guid, path) for guid, path in ((keeps, mine), (made, other))]
+        for guid, path, digest, draft in zip((keeps, made), (mine, other), digests, drafts, strict=True):
+            self.contents.give_to_backup(guid, path, digest, draft, in_use=self._is_written(guid))
+        for guid, path, digest, draft in zip((keeps, made), (mine, other), digests, reversed(drafts), strict=True):
             self._in_flux(guid, path)
-            self._replace(guid, path, draft, self.contents.digest_of(self.contents.state(view, ordinal), path))
-        for guid, path in ((keeps, mine), (made, other)):
-            self._state_bytes(guid, path, self._process(pid))
+            self._replace(guid, path, draft, digest)
+        for guid, path, digest in zip((keeps, made), (mine, other), reversed(digests), strict=True):
+            self._state_bytes(guid, path, self._process(pid), digest)
         # The kernel has exchanged what the two names lead to.
         for one, guid in ((name, keeps), (to_name, made)):
             self.live.forget_entry(known.inode, one)

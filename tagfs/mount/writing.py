@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from tagfs.bytes import hash_file, take, try_link
 from tagfs.change import Change
 from tagfs.face import face_of
 from tagfs.guid import Guid, new_guid
 from tagfs.index.read import View
 from tagfs.mount.acting import Statements
 from tagfs.mount.answer import Refused, fail
-from tagfs.mount.closing import Closing, Written
+from tagfs.mount.closing import Closing, Written, bytes_of, is_removed
 from tagfs.mount.contents import state_content
 from tagfs.mount.directories import Known
 from tagfs.mount.handles import Handle
@@ -76,10 +77,8 @@ class Writing(Closing):
             newborn.handles += 1
             number = self.handles.add(handle)
             if empties:
-                self._begin_writing(handle)
-                self.following.forget(handle.inode)
-                os.ftruncate(handle.fd, 0)
-                self._saving.made(newborn.guid, self._now())
+                self._empty_newborn(newborn)
+                handle.dirty = True
             return number
         view = self.looks.view()
         ordinal = self.ordinal(view, inode)
@@ -118,41 +117,81 @@ class Writing(Closing):
                 return f"/proc/self/fd/{handle.fd}"
         return newborn.path
 
-    def begin_writing(self, handle: Handle) -> None:
-        """Before the first byte is written since a handle was opened, or since what it wrote was stated."""
-        if not handle.dirty:
-            self._begin_writing(handle)
-
-    def _begin_writing(self, handle: Handle) -> None:
-        if handle.behind:
-            handle.dirty = True
-            return
-        if handle.guid in self.gathering:
-            self.catch_up()
-        newborn = handle.newborn
-        if newborn is None or os.fstat(handle.fd).st_nlink > 1:
-            self._saving.wrote(handle.guid)
-        if newborn is None:
-            self._in_flux(handle.guid, handle.path)
-        if newborn is None or not newborn.removed:
-            self._own_bytes(handle.guid, handle.path)
-        handle.dirty = True
-
     def _empty(self, guid: Guid, path: str) -> None:
         """Before a file is emptied its bytes are set aside, if they were acknowledged and are not in flux."""
         size = os.stat(path).st_size
         kept = self._saving.truncate(guid, 0, size) is not None and not self.handles.any_dirty(inode_of_guid(guid))
         if size == 0:
             return
+        digest = self._digest_of(guid, path) if kept else ""
         self.following.forget(inode_of_guid(guid))
         self._in_flux(guid, path)
         if kept:
-            digest = self.contents.digest_of(self._state(guid), path)
             self.contents.replace(guid, path, self._draft(guid), digest, in_use=False)
             self.handles.go_over(inode_of_guid(guid), path)
         else:
-            self._own_bytes(guid, path)
+            self._empty_bytes(guid, path)
+
+    def _empty_bytes(self, guid: str, path: str) -> None:
+        """Empty what stands at `path`, and not what a version has."""
+        if os.stat(path).st_nlink == 1:
             os.truncate(path, 0)
+        else:
+            os.rename(self._draft(guid), path)
+            self.handles.go_over(inode_of_guid(guid), path)
+
+    def _empty_newborn(self, newborn: Newborn) -> None:
+        self.following.forget(newborn.inode)
+        if newborn.removed:
+            self._truncate_removed(newborn, 0)
+        else:
+            if os.stat(newborn.path).st_nlink > 1:
+                self._saving.wrote(newborn.guid)
+            self._empty_bytes(newborn.guid, newborn.path)
+        self._saving.made(newborn.guid, self._now())
+
+    def _truncate_removed(self, newborn: Newborn, size: int) -> None:
+        for handle in self.handles.of(newborn.inode):
+            if handle.writable:
+                self.begin_writing(handle)
+                os.ftruncate(handle.fd, size)
+                return
+
+    @asynccontextmanager
+    async def ahead_of_truncate(self, inode: int, size: int, handle: Handle | None) -> AsyncIterator[None]:
+        """What takes long before the size of a file is set is done ahead; inside, `open` and `truncate` are quick."""
+        real = self.real_inode(inode)
+        self._sized[real] += 1
+        try:
+            async with self._ahead_of_truncate(inode, size, handle):
+                yield
+        finally:
+            self._sized[real] -= 1
+            if not self._sized[real]:
+                del self._sized[real]
+
+    @asynccontextmanager
+    async def _ahead_of_truncate(self, inode: int, size: int, handle: Handle | None) -> AsyncIterator[None]:
+        is_gone = handle is not None and (handle.behind or not os.path.exists(handle.path))
+        newborn = None if self._read_only or is_gone else self.newborn(inode)
+        if handle is not None and is_removed(handle) and not handle.dirty:
+            async with self.contents.copies.ahead([bytes_of(handle)] if os.fstat(handle.fd).st_nlink else []):
+                yield
+        elif self._read_only or is_gone or self.handles.any_dirty(self.real_inode(inode)):
+            yield
+        elif newborn is not None:
+            async with self.contents.copies.ahead([newborn.path] if size and _is_shared(newborn.path) else []):
+                yield
+        else:
+            view = self.looks.view()
+            ordinal = self.ordinal(view, inode)
+            guid, path = view.guid(ordinal), self.contents.path(view, ordinal)
+            if not size:
+                async with self._ahead([guid], copies=False):  # all go over to the new ones
+                    yield
+            else:
+                async with self.contents.copies.ahead([path] if path is not None and _is_shared(path) else []):
+                    yield
 
     def _draft(self, guid: str) -> str:
         """An empty file in scratch."""
@@ -196,9 +235,14 @@ class Writing(Closing):
         newborn.handles += 1
         return self.handles.add(handle), newborn.inode
 
-    def comes_back(self, known: Known, name: bytes) -> bool:
-        """Whether making a file under this name may mean more than a new file."""
+    def comes_back(self, known: Known, name: bytes) -> list[str]:
+        """The files that may have this name again, if it is made now: then that means more than a new file."""
         return self._saving.may_come_back(known.directory.path, new_name(name))
+
+    async def create_again(self, known: Known, name: bytes, mode: int, pid: int) -> tuple[int, int]:
+        """`create` where a file may come back; other requests go on meanwhile."""
+        async with self._ahead(self.comes_back(known, name)):
+            return await self.turn.take(self.create, known, name, mode, pid)
 
     def make_node(self, known: Known, name: bytes, mode: int, pid: int) -> int:
         """mknod(2): an empty file. Returns its inode."""
@@ -241,7 +285,7 @@ class Writing(Closing):
         known_state = self.contents.state(view, ordinal)
         if known_state.is_trashed() and not (isinstance(outcome.was, dict) and "trash" in outcome.was):
             return None  # somebody else removed it meanwhile; what is made now must not be in the trash
-        digest = self.contents.digest_of(known_state, path)
+        digest = self._digest_of(guid, path)
         backup: Newborn | None = None
         keeps: tuple[Guid, str] | None = None
         if isinstance(outcome, saving.ContinueIdentity):
@@ -250,7 +294,7 @@ class Writing(Closing):
             tags = list(known.directory.tags)
             backup = self.nursery.new(number, known.directory.path, outcome.backup_name, tags)
             backup.like = guid
-            self._copy_or_link(path, backup.path, Guid(guid))
+            self.contents.give_to_backup(guid, path, digest, backup.path, in_use=self._is_written(guid))
         if empty:
             self._in_flux(guid, path)
             self._replace(guid, path, self._draft(guid), digest)
@@ -262,14 +306,14 @@ class Writing(Closing):
         view = self.looks.view()
         self._has_name(view, known, name, guid)
         if keeps is not None and backup is not None:
-            self._is_backup_again(known, keeps, backup, pid)
+            self._is_backup_again(known, keeps, backup, digest, pid)
         elif backup is not None and self.nursery.find(known.directory.path, backup.name) is None:
             self.nursery.add(backup)
             known.sticky.occupy(backup.name)
             self._saving.backup_made(backup.guid, guid, self._process(pid), self._now())
             self.live.forget_entry(known.inode, backup.name)
             if not backup.is_temporary:
-                self._give_birth(backup, pid)
+                self._give_birth(backup, pid, digest)
         if backup is not None:
             # By the backup's name the kernel still means the file that has just come back.
             self.live.doubt(inode_of_guid(guid))
@@ -281,11 +325,6 @@ class Writing(Closing):
         if shown_form(view.name(ordinal).encode("utf-8", "surrogatepass")) == shown_form(name):
             known.sticky.takes_over(name, ordinal, self._files(view, known))
 
-    def _copy_or_link(self, path: str, into: str, guid: Guid) -> None:
-        """The bytes at `path` under another name as well; a copy where somebody writes to them."""
-        if self.handles.writer_of(inode_of_guid(guid)) is not None or not try_link(path, into):
-            take(path, into)
-
     def _backup_keeps(self, outcome: saving.ContinueIdentity[str]) -> tuple[Guid, str] | None:
         """The file that was the backup before, with the path of its bytes, if it is still to be had."""
         if outcome.backup_keeps is None:
@@ -295,12 +334,13 @@ class Writing(Closing):
         path = self.contents.path(view, ordinal) if ordinal is not None else None
         return (Guid(outcome.backup_keeps), path) if path is not None else None
 
-    def _is_backup_again(self, known: Known, keeps: tuple[Guid, str], backup: Newborn, pid: int) -> None:
-        """The earlier backup has its name again, and the bytes of the new one."""
+    def _is_backup_again(self, known: Known, keeps: tuple[Guid, str], backup: Newborn, digest: str, pid: int) -> None:
+        """The earlier backup has its name again, and the bytes of the new one, with this SHA-256."""
         guid, path = keeps
+        old_digest = self._digest_of(guid, path)
         self._in_flux(guid, path)
-        self._replace(guid, path, backup.path, self.contents.digest_of(self._state(guid), path))
-        digest, ground = hash_file(path), self.nursery.ground_of(guid) or ""
+        self._replace(guid, path, backup.path, old_digest)
+        ground = self.nursery.ground_of(guid) or ""
         name = backup.name.decode()
         view = self.looks.view()
         ordinal = self._ordinal_of(view, guid)
@@ -323,19 +363,25 @@ class Writing(Closing):
     def truncate(self, inode: int, size: int, handle: Handle | None, pid: int) -> Written | None:
         """A program sets the size of a file. Returns what is to be stated now (`state_aside`)."""
         self.following.forget(self.real_inode(inode))
+        if handle is not None and is_removed(handle) and handle.newborn is not None:
+            self._truncate_removed(handle.newborn, size)
+            return None
         if handle is not None and (handle.behind or not os.path.exists(handle.path)):
             os.ftruncate(handle.fd, size)
+            handle.writes += 1
             handle.dirty = True
             return None
         newborn = self.newborn(inode)
         if newborn is not None:
-            path = self._open_path(newborn)
-            if not newborn.removed and os.stat(path).st_nlink > 1:
-                self._saving.wrote(newborn.guid)
-                self._own_bytes(newborn.guid, path)
-            os.truncate(path, size)
             if size == 0:
-                self._saving.made(newborn.guid, self._now())
+                self._empty_newborn(newborn)
+            elif newborn.removed:
+                self._truncate_removed(newborn, size)
+            else:
+                if _is_shared(newborn.path):
+                    self._saving.wrote(newborn.guid)
+                    self._own_bytes(newborn.guid, newborn.path)
+                os.truncate(newborn.path, size)
             return None
         view = self.looks.view()
         ordinal = self.ordinal(view, inode)
@@ -357,3 +403,11 @@ class Writing(Closing):
             writer.dirty = True
             return None
         return Written(guid, path_here, self._process(pid))
+
+
+def _is_shared(path: str) -> bool:
+    """Whether bytes have another name as well: they are those of a version, or of a backup."""
+    try:
+        return os.stat(path).st_nlink > 1
+    except FileNotFoundError:
+        return False

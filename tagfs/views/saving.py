@@ -241,9 +241,16 @@ class Saving(Generic[F]):
 
     # -- asked
 
-    def may_come_back(self, directory: Hashable, name: bytes) -> bool:
-        """Whether a file left this name, and may have it again if it is made now."""
-        return (directory, name) in self._vacant
+    def may_come_back(self, directory: Hashable, name: bytes) -> list[F]:
+        """The file that left this name, and may have it again if it is made now; with what its backup may be again."""
+        vacancy = self._vacant.get((directory, name))
+        if vacancy is None:
+            return []
+        return [vacancy.file, *([vacancy.backup_keeps] if vacancy.backup_keeps is not None else [])]
+
+    def may_save(self, source: F, now_ns: int) -> bool:
+        """Whether renaming this file within its directory may be a save (rule 1, or an exchange)."""
+        return self._made_within(source, RECENT_NS, now_ns) is not None
 
     def create(self, directory: Hashable, name: bytes, tgid: int, now_ns: int) -> OnCreate[F]:
         """A program makes a file under a name that leads to nothing."""

@@ -10,7 +10,7 @@ from tagfs.mount.announce import Announcer, News, in_turn
 
 
 def news(inode: int, ordinal: int) -> News:
-    return News(inode, b"tags/x", b"a", b"a~1a2b3c4d", ordinal, True)
+    return News(inode, ordinal, b"tags/x", b"a", b"a~1a2b3c4d", ordinal, True)
 
 
 def test_directories_take_turns() -> None:

@@ -35,6 +35,7 @@ from tagfs.index.read import View
 from tagfs.mount.announce import A_LOOK, EACH, Announcer, News, in_turn
 from tagfs.mount.directories import NONE, Directories, Known
 from tagfs.mount.newborn import FILE_BIT
+from tagfs.views import tree
 from tagfs.views.directory import HOLDS_FILES
 from tagfs.views.names import long_name, lookup_forms, shown_form
 
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 
 UNKNOWN = -1
 DOUBTS_KEPT = 1024
+MET_KEPT = 4096
+"""So many names in `ids/` the kernel may know."""
 DOUBT_NS = 10**9
 """So long after a name was forgotten a request may still come that had found its inode before."""
 
@@ -69,6 +72,8 @@ class Live:
         self._handed_over = 0
         self._ends = False
         self._renamed: set[tuple[int, bytes]] = set()
+        self._by_id: OrderedDict[tuple[int, bytes], int] = OrderedDict()
+        """(Directory, name) -> the file that a program met by its identity."""
         self._doubts: OrderedDict[int, _Doubt] = OrderedDict()
         self._sent_back: OrderedDict[int, int] = OrderedDict()
         """Thread -> until when it is expected to come again, having been made to look anew."""
@@ -121,10 +126,30 @@ class Live:
         self._told = 0
         self._noted = UNKNOWN
         self._renamed.clear()
+        for inode, name in self._by_id:
+            self.forget_entry(inode, name)
+        self._by_id.clear()
 
     def forget_entry(self, inode: int, name: bytes) -> None:
         """Let the kernel look a name up again."""
         self._pending.append((inode, name))
+
+    def met_by_id(self, inode: int, name: bytes, ordinal: int) -> None:
+        """In the directory with this inode (`ids/`) a program met a file by its identity."""
+        self._by_id[inode, name] = ordinal
+        if len(self._by_id) > MET_KEPT:
+            (old_inode, old_name), _ = self._by_id.popitem(last=False)
+            self.forget_entry(old_inode, old_name)
+
+    def names_elsewhere(self, view: View, ordinal: int, but: int) -> list[tuple[int, bytes]]:
+        """By which names the kernel may know a file, as (directory, name); but for those in one directory."""
+        spelled = _Spelled(view)
+        found = []
+        for known in self._directories:
+            if known.holds_files and known.inode != but and ordinal in known.kept_files():
+                long = known.sticky.long_names_met(ordinal, spelled.name(ordinal), spelled.guid(ordinal))
+                found += [(known.inode, name) for name in (*spelled.now(ordinal), *long)]
+        return found
 
     def forget_attributes(self, inode: int) -> None:
         """Let the kernel ask for the attributes of a file again."""
@@ -214,6 +239,10 @@ class Live:
                     news.append((known, came, altered))
         self._ours = {transaction for transaction in self._ours if transaction > now}
         self._news += self._announced(view, news)
+        for (inode, name), ordinal in list(self._by_id.items()):
+            if ordinal in changed and tree.file_by_id(view, name.decode()) != ordinal:
+                del self._by_id[inode, name]
+                self.forget_entry(inode, name)
         for ordinal in changed:
             row = view.row(ordinal)
             if row is None or not row.flags & PLAIN:  # nothing happened to it since its birth

@@ -106,6 +106,7 @@ class Mount(Listings):
         elif known.directory.kind is Kind.IDS:
             ordinal = tree.file_by_id(view, name.decode("utf-8", "replace"))
             if ordinal is not None:
+                self.changes.live.met_by_id(parent_inode, name, ordinal)
                 return self._file_entry(view, ordinal)
         text = name.decode("utf-8", "surrogateescape")
         directory = tree.child_directory(view, known.directory, text, self._clock())

@@ -396,7 +396,7 @@ class Renaming(Writing):
             value = attributes.get_xattr(view, state, attribute)
             if attribute != xdg.TAGS and isinstance(value, bytes):
                 draft.xattrs[attribute] = value
-        digest = self._digest_of(source, path)
+        digest, elsewhere = self._digest_of(source, path), self.live.names_elsewhere(view, ordinal, but=known.inode)
         if not try_link(path, draft.path):
             self.contents.copies.put(path, draft.path)
         self._take_bytes(known, target, draft, name, pid, digest)
@@ -406,6 +406,10 @@ class Renaming(Writing):
                 self.handles.become(handle, target, there)
         self._end(source, path, pid)
         self._stands_for(inode_of_guid(source), target)
+        # Where else the source was shown its name leads to the target, as the kernel knows it, until it is told.
+        for entry in elsewhere:
+            self.live.forget_entry(*entry)
+        self.live.doubt(inode_of_guid(source))
 
     # -- exchanging
 

@@ -273,3 +273,32 @@ def test_what_a_program_makes_is_not_in_the_trash_because_the_file_of_that_name_
     assert mount.ls("tags/work") == ["doc.txt"]
     assert mount.read("tags/work/doc.txt") == b"after"
     assert mount.read("trash/doc.txt.bak") == b"before"
+
+
+def test_a_name_in_ids_that_a_program_met_goes_with_its_file(mount: Steered) -> None:
+    guid = mount.put("untagged/doc.txt", "doc")
+    names = [f"ids/{guid}", f"ids/{guid[:8]}"]
+    for remove in (lambda: os.unlink(mount / "all/doc.txt"), lambda: mount.lyts.quick("rm", guid)):
+        assert [mount.read(name) for name in names] == [b"doc", b"doc"]
+        remove()
+        mount.tick()
+        assert not any(os.path.exists(mount / name) for name in names)
+        mount.lyts.quick("trash", "restore", guid)
+        mount.tick()
+    (mount / names[0]).write_text("written by its identity")
+    assert mount.read("untagged/doc.txt") == b"written by its identity"
+
+
+def test_what_a_save_took_the_bytes_of_is_nowhere_to_be_opened(mount: Steered) -> None:
+    """Also elsewhere, under a name by which the kernel knew it and now means the file with its bytes."""
+    (mount / "tags/a").mkdir()
+    doc = mount.put("tags/a/doc.txt", "old")
+    mount.put("tags/a/made.txt", "new")
+    assert mount.read("all/made.txt") == b"new"
+    os.rename(mount / "tags/a/made.txt", mount / "tags/a/doc.txt")
+    with pytest.raises(FileNotFoundError):
+        open(mount / "all/made.txt", "rb").close()
+    with pytest.raises(FileNotFoundError):
+        open(mount / "all/made.txt", "r+b").close()
+    assert mount.guid("tags/a/doc.txt") == doc
+    assert mount.read("tags/a/doc.txt") == mount.read("all/doc.txt") == b"new"

@@ -33,7 +33,7 @@ import lmdb
 
 from tagfs import reserve
 from tagfs.durable import sync_paths
-from tagfs.errors import DiskFull, MovedStore, ReadOnlyStore, StoreError
+from tagfs.errors import DiskFull, LytsError, MovedStore, ReadOnlyStore, StoreError
 from tagfs.guid import Guid
 from tagfs.index.env import MAP_SIZE_BYTES, Index, IndexCorrupt, IndexMissing, open_index, reading, translated
 from tagfs.index.positions import differs_in_size, is_behind
@@ -232,14 +232,7 @@ class Store:
                 a whole action holds it longer, and does. So it is tried for some milliseconds.
             but_for_own: it is not behind if it is so only in what was added to this node's own ledger.
         """
-        index = self._readable()
-        with reading(index) as tx:
-            if self.read_only:
-                behind = differs_in_size(tx, index.db, self.layout.ledgers)
-            else:
-                folder = self.info.ledger_folder
-                behind = is_behind(tx, index.db, self.layout.ledgers, folder, but_for_own=but_for_own)
-        if not behind:
+        if not self.is_behind(but_for_own=but_for_own):
             return False
         if self.read_only:
             self._rebuild_aside("the ledgers are newer than the index")
@@ -254,6 +247,45 @@ class Store:
                     return True
             time.sleep(_TRY_AGAIN_S)
         return False
+
+    def is_behind(self, *, but_for_own: bool = False) -> bool:
+        """Whether the ledgers have something that the index has not read. `but_for_own`: see `catch_up_if_behind`."""
+        index = self._readable()
+        with reading(index) as tx:
+            if self.read_only:
+                return differs_in_size(tx, index.db, self.layout.ledgers)
+            return is_behind(tx, index.db, self.layout.ledgers, self.info.ledger_folder, but_for_own=but_for_own)
+
+    def catch_up_beside(self) -> bool:
+        """Take in what arrived in the ledgers, from a thread beside the one that uses the store; not yet durable.
+
+        The store's lock is held meanwhile: who changes something waits, as for another process.
+
+        Returns:
+            False where another process is at it, or it takes the thread that uses the store (the map has
+            to grow, the index is to be built again, the disk is full): `catch_up_if_behind` does it there.
+        """
+        from tagfs.action import attempt
+        from tagfs.cycles import no_cycle_search
+
+        index = self._index
+        if index is None or self.read_only:
+            return False
+        with try_hold(self.layout.lock) as held:
+            if not held:
+                return False
+            with index.writing:
+                if index.closed or not index.is_current():
+                    return False
+                try:
+                    self.refuse_if_migrated()
+                    self._dirty.mark(self.machine.boot_id())
+                    with no_cycle_search():
+                        attempt(index, self._place(index), lambda change: None, None, None, self.note_unsynced)
+                except (lmdb.Error, LytsError, OSError):
+                    return False
+                self._looked_through = index.inode
+        return True
 
     def _readable(self) -> Index:
         if self._index is not None and (self._temporary is not None or self._index.is_current()):

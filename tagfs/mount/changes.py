@@ -22,6 +22,7 @@ from tagfs.guid import Guid, new_guid
 from tagfs.merge import FileState
 from tagfs.mount.acting import Statements
 from tagfs.mount.answer import Refused, fail
+from tagfs.mount.loop import aside
 from tagfs.mount.newborn import FILE_BIT, Newborn
 from tagfs.mount.renaming import Renaming
 from tagfs.views import attributes, saving
@@ -197,6 +198,14 @@ class Changes(Renaming):
         self._about(pid, guid, decide)
 
     # -- time
+
+    async def take_in_aside(self) -> None:
+        """Before `tick`: take in what other nodes stated in a thread, since it may be much; other requests go on."""
+        try:
+            if not self._read_only and self._store.is_behind(but_for_own=True):
+                await aside(self._store.catch_up_beside)
+        except Exception as exc:  # noqa: BLE001 - `tick` tries as well, and says what is wrong
+            log.debug("what others stated was not taken in aside: %s", exc)
 
     def tick(self) -> None:
         """A few times a second: what others changed is told to the kernel, facts become durable, temporaries age."""

@@ -65,9 +65,10 @@ class Mount(Listings):
         """After every request."""
         self.changes.live.tell()
 
-    def look_for_changes(self) -> None:
+    async def look_for_changes(self) -> None:
         """A few times a second: what others changed, and what is due."""
         self._looks.look_around()
+        await self.changes.take_in_aside()
         self.changes.tick()
         self.changes.live.tell()
         self._looks.drop()

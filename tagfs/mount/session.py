@@ -145,7 +145,7 @@ async def _end_on_signal(mount: Mount) -> None:
 async def _watch(mount: Mount) -> None:
     while True:
         await trio.sleep(LOOK_S)
-        mount.look_for_changes()
+        await mount.look_for_changes()
 
 
 async def _when_it_answers(path: str, ready: Callable[[], None]) -> None:

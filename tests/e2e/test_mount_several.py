@@ -10,13 +10,17 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounting import PATIENCE_S, SERVE, Mounting, mounted
+from tagfs.fact import Fact
+from tests.support.facts import NODES, stamp
+from tests.support.mounting import PATIENCE_S, SERVE, Mounting, eventually, mounted
+from tests.support.stores import write_ledger
 
 _WAITING = """
 import os
@@ -165,3 +169,40 @@ def test_unmounting_while_a_request_waits(both: tuple[Mounting, Waiters]) -> Non
     out, _ = mount.process.communicate(timeout=PATIENCE_S)
     assert (mount.process.returncode, out) == (0, b"ended\n"), mount.log.read_text()
     mount.process = None
+
+
+_READS_LONG = """
+import threading
+from tagfs import action
+reads = action.catch_up
+def catch_up(*args, **options):
+    if threading.current_thread() is not threading.main_thread():
+        open(BEGUN, "w").close()
+        open(GO_ON).close()
+    return reads(*args, **options)
+action.catch_up = catch_up
+"""
+
+
+def test_while_what_another_node_stated_is_taken_in_others_are_answered(tmp_path: Path) -> None:
+    begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+    os.mkfifo(go_on)
+    serve = f"BEGUN, GO_ON = {str(begun)!r}, {str(go_on)!r}\n{_READS_LONG}\n{SERVE}"
+    with mounted(tmp_path, serve=serve) as mount:
+        guid = mount.put("untagged/one", "one")
+        mount.put("untagged/two", "two")
+        stated = Fact(at=stamp(time.time_ns() // 1_000_000 << 16, NODES[1]), by=NODES[1], file=guid, tag=["foreign"])
+        write_ledger(mount.lyts.store, "phone", [stated])
+        eventually(begun.exists)
+        assert mount.ls("untagged") == ["one", "two"]
+        assert mount.read("all/two") == b"two"
+        renamed = threading.Thread(target=os.rename, args=(mount / "untagged/two", mount / "untagged/three"))
+        renamed.start()  # waits, as for another process
+        eventually(lambda: "; waiting: 1" in mount.log.read_text())
+        assert mount.read("all/one") == b"one"
+        begun.unlink()
+        go_on.write_text("")
+        renamed.join(PATIENCE_S)
+        eventually(lambda: mount.ls("tags/foreign") == ["one"] if (mount / "tags/foreign").exists() else False)
+        assert mount.ls("untagged") == ["three"]
+        assert not begun.exists()  # once was enough

@@ -56,7 +56,7 @@ async def steer(mount):
             if word == b"gone":
                 await trio.sleep_forever()
             elif word == b"tick":
-                mount.look_for_changes()
+                await mount.look_for_changes()
             elif word == b"age":
                 mount.changes._age()
             elif word != b"quiet":

@@ -67,7 +67,7 @@ def test_every_file_whose_close_returned_is_there_after_the_mount_is_killed_amid
     mount: Mounting, folder: Path, rounds: Callable[[int, int], int]
 ) -> None:
     first = 0
-    for number in range(rounds(6, 60)):
+    for number in range(rounds(3, 60)):
         running = storm(folder, first, 10_000)
         assert running.stdout is not None
         until = first + 5 + number * 37 % 150
@@ -86,8 +86,11 @@ def test_every_file_whose_close_returned_is_there_after_the_mount_is_killed_amid
         mount.lyts.check()
 
 
-def test_commands_see_every_file_as_soon_as_it_is_closed_and_tag_it_amid_a_storm(mount: Mounting, folder: Path) -> None:
-    running = storm(folder, 0, 3000)
+def test_commands_see_every_file_as_soon_as_it_is_closed_and_tag_it_amid_a_storm(
+    mount: Mounting, folder: Path, rounds: Callable[[int, int], int]
+) -> None:
+    many = rounds(1200, 3000)
+    running = storm(folder, 0, many)
     assert running.stdout is not None
     for line in running.stdout:
         number = int(line)
@@ -98,19 +101,25 @@ def test_commands_see_every_file_as_soon_as_it_is_closed_and_tag_it_amid_a_storm
             eventually(lambda number=number: mount.tags(f"tags/work/{number}.txt") == ["seen", "work"], SOON_S)
     assert running.wait(60) == 0
     running.stdout.close()
-    assert len(mount.ls("tags/work")) == 3000
-    eventually(lambda: len(mount.ls("tags/seen")) == 6, SOON_S)
-    assert sorted(mount.ls("tags/seen")) == sorted(f"{number}.txt" for number in range(100, 3000, 500))
+    assert len(mount.ls("tags/work")) == many
+    seen = sorted(f"{number}.txt" for number in range(100, many, 500))
+    eventually(lambda: len(mount.ls("tags/seen")) == len(seen), SOON_S)
+    assert sorted(mount.ls("tags/seen")) == seen
 
 
-def test_two_mounts_of_one_store_make_files_at_once(mount: Mounting, folder: Path, tmp_path: Path) -> None:
+def test_two_mounts_of_one_store_make_files_at_once(
+    mount: Mounting, folder: Path, tmp_path: Path, rounds: Callable[[int, int], int]
+) -> None:
+    many = rounds(200, 600)
     other = Mounting.__new__(Mounting)
     other.__dict__.update(mount.__dict__, at=tmp_path / "second", process=None)
     other.start()
     try:
-        running = [storm(folder, 0, 600), storm(other / "tags/work", 10_000, 600), storm(folder, 20_000, 600)]
-        assert [len(one.communicate(timeout=100)[0].split()) for one in running] == [600, 600, 600]
-        for numbers in (range(600), range(10_000, 10_600), range(20_000, 20_600)):
+        firsts = [(0, mount), (10_000, other), (20_000, mount)]
+        running = [storm(one / "tags/work", first, many) for first, one in firsts]
+        assert [len(one.communicate(timeout=100)[0].split()) for one in running] == [many] * 3
+        for first, _ in firsts:
+            numbers = range(first, first + many)
             eventually(lambda numbers=numbers: {f"{n}.txt" for n in numbers} <= set(other.ls("tags/work")))
             all_there(mount, numbers)
     finally:
@@ -239,7 +248,7 @@ def test_a_listing_amid_births_shows_every_file_once(mount: Mounting, folder: Pa
     lists = threading.Thread(target=list_on)
     lists.start()
     try:
-        for number in range(500):
+        for number in range(300):
             (folder / f"{number}.txt").write_text("made")
             if number % 50 == 0 and f"{number}.txt" not in os.listdir(folder):
                 wrong.append(number)
@@ -247,7 +256,7 @@ def test_a_listing_amid_births_shows_every_file_once(mount: Mounting, folder: Pa
         done.set()
         lists.join()
     assert wrong == []
-    assert len(mount.ls("tags/work")) == 500
+    assert len(mount.ls("tags/work")) == 300
 
 
 def test_a_shell_that_writes_on_after_a_copy_of_its_descriptor_was_closed(mount: Mounting, folder: Path) -> None:

@@ -10,11 +10,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounting import Mounting, eventually, refused
+from tests.support.mounting import WATCH_S, Mounting, eventually, refused
 
 # -- databases
 
@@ -108,14 +109,19 @@ def test_flock_and_record_locks_keep_others_out(folder: Path) -> None:
         assert b"BlockingIOError" in child.stderr
 
 
-def test_appending_programs_do_not_write_over_each_other(mount: Mounting, folder: Path) -> None:
+def test_appending_programs_do_not_write_over_each_other(
+    mount: Mounting, folder: Path, rounds: Callable[[int, int], int]
+) -> None:
     log = folder / "log.txt"
     log.touch()
-    program = "import sys\nfor n in range(200):\n with open(sys.argv[1],'a') as f: f.write(sys.argv[2] * 9 + '\\n')"
+    times = rounds(40, 500)
+    program = (
+        f"import sys\nfor n in range({times}):\n with open(sys.argv[1],'a') as f: f.write(sys.argv[2] * 9 + '\\n')"
+    )
     running = [subprocess.Popen([sys.executable, "-c", program, log, who]) for who in "abc"]
-    assert [one.wait(60) for one in running] == [0, 0, 0]
+    assert [one.wait(WATCH_S) for one in running] == [0, 0, 0]
     lines = log.read_text().splitlines()
-    assert sorted(lines) == ["aaaaaaaaa"] * 200 + ["bbbbbbbbb"] * 200 + ["ccccccccc"] * 200
+    assert sorted(lines) == ["aaaaaaaaa"] * times + ["bbbbbbbbb"] * times + ["ccccccccc"] * times
 
 
 def test_a_sparse_file_stays_sparse_and_has_its_size(mount: Mounting, folder: Path) -> None:

@@ -84,7 +84,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mounting, P
     pipe, seen = home / "pipe", home / "seen"
     os.mkfifo(pipe)
     serve = _SLOW.replace("PIPE", repr(str(pipe))).replace("SEEN", repr(str(seen))) + SERVE
-    with mounted(home, serve=serve) as mount:
+    with mounted(home, serve=serve, tests=9) as mount:
         (mount / "tags/other").mkdir()
         yield mount, pipe, seen
 

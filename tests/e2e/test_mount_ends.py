@@ -80,7 +80,7 @@ def test_a_mount_killed_amid_saves_can_be_mounted_again_and_frees_who_waited(
     mount: Mounting, folder: Path, rounds: Callable[[int, int], int]
 ) -> None:
     guid = mount.put("tags/work/doc.txt", "old")
-    for _ in range(rounds(4, 50)):
+    for _ in range(rounds(2, 50)):
         saver = subprocess.Popen([sys.executable, "-c", _SAVES, folder], stdout=subprocess.PIPE, text=True)
         assert saver.stdout is not None
         saved = next((int(line) for line in saver.stdout if int(line) >= 15), None)

@@ -7,7 +7,9 @@ import stat
 import threading
 from pathlib import Path
 
+from tagfs.store import Store
 from tests.support.mounting import PATIENCE_S, SERVE, Mounting, eventually, mounted
+from tests.support.stores import add_empty
 
 MANY = 4_000
 
@@ -27,9 +29,8 @@ listing.subdirectories = subdirectories
 
 def test_a_listing_goes_on_after_a_long_stretch_of_files_that_left(mount: Mounting) -> None:
     lyts = mount.lyts
-    for number in range(MANY):
-        lyts.file(f"many/f{number:04d}")
-    lyts.quick("add", "-t", "many", str(lyts.files / "many"))
+    with Store(str(lyts.store)) as store:
+        add_empty(store, [f"f{number:04d}" for number in range(MANY)], {"many"})
     eventually(lambda: len(os.listdir(mount / "tags/many")) == MANY)
     with os.scandir(mount / "tags/many") as listing:
         met = [next(listing).name]

@@ -160,7 +160,7 @@ SAVES = {
 @pytest.fixture(scope="module")
 def one_mount(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounting]:
     """A mount for all ways to save: they must not get into each other's way either."""
-    with mounted(tmp_path_factory.mktemp("saves")) as mount:
+    with mounted(tmp_path_factory.mktemp("saves"), tests=len(SAVES)) as mount:
         yield mount
 
 

@@ -49,7 +49,8 @@ class Lyts:
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": str(ROOT),
             # Without it every process would compile anew where the checkout is not to be written to.
-            "PYTHONPYCACHEPREFIX": str(home.parent / "pycache"),
+            # One for the whole session (see `conftest`): to compile it all takes seconds.
+            "PYTHONPYCACHEPREFIX": os.path.join(os.environ.get("XDG_CACHE_HOME", home.parent), "pycache"),
             "HOME": str(home),
             "LYTS_STORE": str(self.store),
             "XDG_STATE_HOME": str(home / "state"),

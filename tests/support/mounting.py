@@ -277,12 +277,12 @@ def eventually(what: Any, patience_s: float = PATIENCE_S) -> None:
 
 @contextmanager
 def mounted(
-    home: Path, *how: str, log: Path | None = None, serve: str = SERVE, is_borne: bool = True
+    home: Path, *how: str, log: Path | None = None, serve: str = SERVE, is_borne: bool = True, tests: int = 1
 ) -> Iterator[Mounting]:
-    """A mounted store below `home`. See the module."""
+    """A mounted store below `home`, for so many tests. See the module."""
     need_fuse()
     mounting = Mounting(home, *how, log=log, serve=serve, is_borne=is_borne)
-    watch = threading.Timer(WATCH_S, mounting.kill)
+    watch = threading.Timer(WATCH_S * tests, mounting.kill)
     watch.daemon = True
     try:
         mounting.start()

@@ -21,6 +21,7 @@ import platform
 import shutil
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -226,12 +227,52 @@ def memory(bench: Bench) -> None:
             bench.say(f"memory, {side.name}", text, "goal 60 MB private, 100 with 1M files" * (side.name == "lyts"))
 
 
+def waits(bench: Bench) -> None:
+    """How long others wait while bytes that a version shares are copied, since a program writes to them."""
+    lyts = next(side for side in bench.sides if side.name == "lyts")
+    folder = os.path.join(lyts.new, f"shared-{os.getpid()}")
+    os.mkdir(folder)
+    doc, backup = os.path.join(folder, "long"), os.path.join(folder, "long.bak")
+    bench.run("write", doc, WRITTEN_MIB)
+    os.rename(doc, backup)
+    with open(doc, "wb") as file:  # by the process that renamed it: now the old bytes are a version, and the backup's
+        file.write(b"anew")
+    beside = [os.path.join(lyts.small, name) for name in sorted(os.listdir(lyts.small))[:100]]
+    seconds: list[float] = []
+
+    def write() -> None:
+        start = time.perf_counter()
+        with open(backup, "r+b", buffering=0) as file:
+            file.write(b"x")
+            seconds.append(time.perf_counter() - start)
+
+    for what, do in (("nobody writes", lambda: time.sleep(1.0)), ("it is copied", write)):
+        settle(bench.sides)
+        busy = threading.Thread(target=do)
+        busy.start()
+        longest, asked = 0.0, 0
+        while busy.is_alive():
+            path = beside[asked % len(beside)]
+            start = time.perf_counter()
+            os.getxattr(path, "user.lyts.id")
+            with open(path, "rb") as file:
+                file.read()
+            longest = max(longest, time.perf_counter() - start)
+            asked += 1
+        busy.join()
+        took = f"; the write took {seconds[0] * 1000:,.0f} ms" if seconds else ""
+        bench.say(f"longest wait, {what}", f"{longest * 1000:.1f} ms of {asked:,} open+read+close{took}", "")
+    os.unlink(doc)
+    os.unlink(backup)
+
+
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "stat": stat,
     "list": listing,
     "small": small,
     "create": create,
     "large": large,
+    "waits": waits,
     "memory": memory,
 }
 

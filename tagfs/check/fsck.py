@@ -209,7 +209,7 @@ def _blocks_differ(view: View, ordinal: int, guid: str, face: Face) -> Iterator[
         yield "its tags are kept wrongly"
     if view.ordinal(guid) != ordinal:
         yield "it is not found by its id"
-    if face.sha256 and ordinal not in view.with_hash(bytes.fromhex(face.sha256)):
+    if face.sha256 and not view.has_hash(bytes.fromhex(face.sha256), ordinal):
         yield "it is not found by its content"
     held = view.has_holder(name, face.born_when, ordinal)
     if held != face.listed:

@@ -467,6 +467,12 @@ class View(Rows):
 
     # -- content
 
+    def has_hash(self, sha256: bytes, ordinal: int) -> bool:
+        """Whether a file is among those `with_hash`; that may be very many, of an empty file."""
+        row = self.row(ordinal)
+        found = self.tx.cursor(self.db["hash"]).set_key_dup(sha256[:2], sha256[2:6] + U32.pack(ordinal))
+        return found and row is not None and row.sha256 == sha256
+
     def with_hash(self, sha256: bytes) -> list[int]:
         """The files whose current content has this SHA-256."""
         cursor = self.tx.cursor(self.db["hash"])

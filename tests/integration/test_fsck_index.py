@@ -1,0 +1,29 @@
+"""Damage within the index that opens all the same: fsck finds it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tagfs.check.fsck import fsck
+from tagfs.index.schema import U32
+from tests.support.stores import add_empty, make_store
+
+
+def test_a_content_that_leads_to_one_file_less_is_found_among_many_of_that_content(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"").digest()
+    with make_store(tmp_path / "store") as store:
+        add_empty(store, [f"{number}.txt" for number in range(200)], {"empty"})
+        assert fsck(store) == []
+        with store.view() as view:
+            ordinals = sorted(view.with_hash(digest))
+            assert all(view.has_hash(digest, ordinal) for ordinal in ordinals)
+            assert not view.has_hash(digest, ordinals[-1] + 1)
+            assert not view.has_hash(hashlib.sha256(b"other").digest(), ordinals[0])
+            guid = view.guid(ordinals[7])
+        index = store.open_index()
+        with index.env.begin(write=True) as tx:
+            assert tx.delete(digest[:2], digest[2:6] + U32.pack(ordinals[7]), db=index.db["hash"])
+        (problem,) = fsck(store)
+        assert problem.where == guid[:8]
+        assert "not found by its content" in problem.what

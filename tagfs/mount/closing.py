@@ -284,7 +284,7 @@ class Closing(Acting):
         self._is_followed_no_more(inode)
 
     def _is_followed_no_more(self, inode: int) -> None:
-        if not self.handles.of(inode):
+        if self.following.follows_any and not self.handles.of(inode):
             self.following.forget(inode)
 
     def _state_bytes(self, guid: Guid, path: str, process: int, digest: str | None = None) -> None:

@@ -110,6 +110,11 @@ class Following:
         if followed is not None:
             followed.progress.doubt()
 
+    @property
+    def follows_any(self) -> bool:
+        """Whether there is something to `forget`."""
+        return bool(self._followed)
+
     def forget(self, inode: int) -> None:
         """A file is truncated, has other bytes, or is not written any more."""
         followed = self._followed.pop(inode, None)

@@ -166,6 +166,11 @@ class Live:
         if len(self._doubts) > DOUBTS_KEPT:
             self._doubts.popitem(last=False)
 
+    @property
+    def has_doubts(self) -> bool:
+        """Whether `is_doubtful` or `is_to_ask_again` could say so of any inode."""
+        return bool(self._doubts or self._sent_back)
+
     def is_doubtful(self, inode: int) -> bool:
         """Whether the kernel is still to forget a name by which it means this inode, and we another file."""
         doubt = self._doubts.get(inode)

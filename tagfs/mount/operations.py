@@ -28,6 +28,7 @@ import trio
 from pyfuse3 import EntryAttributes, FileInfo
 
 from tagfs.mount.answer import Refused, all_answered, at_once, fail
+from tagfs.mount.desktop import NOTE_BIT
 from tagfs.mount.directories import DIRECTORY_BIT, Known
 from tagfs.mount.entries import STATIC_BIT
 from tagfs.mount.fetching import Fetcher
@@ -205,30 +206,32 @@ class Mount(Listings):
             fail(errno.ESTALE)
 
     async def open(self, inode: int, flags: int, ctx: Any) -> FileInfo:
-        await self._be_sure(inode, ctx.pid)
+        if self.changes.live.has_doubts:
+            await self._be_sure(inode, ctx.pid)
         data = self._statics.get(inode)
-        noted = self._noted(inode)
+        if data is not None:
+            return FileInfo(fh=self.changes.open_static(data, flags))
+        noted = self._noted(inode) if inode & NOTE_BIT else None
         if noted is not None:
             view = self._looks.view()
             note = self.changes.desktop.note(view, noted, self.changes.contents.state)
             return FileInfo(fh=self.changes.open_static(note.data, flags), keep_cache=False)
-        if data is not None:
-            handle = self.changes.open_static(data, flags)
-        else:
-            opened = self._open_to_empty if flags & os.O_TRUNC else self._open
-            try:
-                handle = await opened(inode, flags, ctx.pid)
-            except NotHere as missing:
-                if self.fetcher is None:
-                    raise
-                await self.fetcher.fetch(inode, missing)
-                handle = await opened(inode, flags, ctx.pid)
+        try:
+            if flags & os.O_TRUNC:
+                handle = await self._open_aside(inode, flags, ctx.pid)
+            else:
+                handle = self.changes.open(inode, flags, ctx.pid)
+        except NotHere as missing:
+            if self.fetcher is None:
+                raise
+            await self.fetcher.fetch(inode, missing)
+            handle = await self._open_aside(inode, flags, ctx.pid)
         return FileInfo(fh=handle, keep_cache=self.changes.handles.is_cache_true(handle))
 
-    async def _open(self, inode: int, flags: int, pid: int) -> int:
-        return self.changes.open(inode, flags, pid)
-
-    async def _open_to_empty(self, inode: int, flags: int, pid: int) -> int:
+    async def _open_aside(self, inode: int, flags: int, pid: int) -> int:
+        """Open a file. What is to be set aside before it is emptied is seen to while other requests go on."""
+        if not flags & os.O_TRUNC:
+            return self.changes.open(inode, flags, pid)
         async with self.changes.ahead_of_truncate(inode, 0, None):
             return self.changes.open(inode, flags, pid)
 

@@ -32,6 +32,7 @@ TABLE: dict[str, Entry] = {
     "import": Entry(_BEGIN, "Takes files in with the tags they have elsewhere."),
     "export": Entry(_BEGIN, "Copies files out, with their tags and notes."),
     "find": Entry(_FIND, "Finds files by their tags."),
+    "search": Entry(_FIND, "Finds files by the words in them."),
     "tags": Entry(_FIND, "Lists tags, and changes tags themselves."),
     "show": Entry(_FIND, "Shows what is known about a file."),
     "why": Entry(_FIND, "Explains where a file's tags come from, and where its bytes are."),

@@ -27,7 +27,7 @@ import time
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import lmdb
 
@@ -415,6 +415,31 @@ class Store:
                     raise error from exc
                 self._rebuild_locked(str(error))
         raise StoreError(f"the index in {self.layout.index} cannot grow any further")
+
+    def note_in_index(self, write: Callable[[Any, dict[str, Any]], None]) -> None:
+        """Write what only the index keeps, such as what is still to be done; no facts.
+
+        Args:
+            write: given a write transaction and the sub-databases; may be called again from the start.
+        Raises:
+            DiskFull, ReadOnlyStore, StoreError.
+        """
+        if self.read_only:
+            raise self.refusal()
+        with hold(self.layout.lock, self._on_wait):
+            while True:
+                index = self.writable_index()
+                try:
+                    with index.writing, index.env.begin(write=True) as tx:
+                        write(tx, index.db)
+                    return
+                except lmdb.MapFullError:
+                    self._map_size = max(self._map_size, index.env.info()["map_size"]) * 2
+                    index.resize(self._map_size)
+                except lmdb.MapResizedError:
+                    index.resize(0)
+                except lmdb.Error as exc:
+                    raise translated(exc, self.layout.index) from exc
 
     def writable_index(self) -> Index:
         """The index, opened anew where that is needed, and marked as written to; the lock is held."""

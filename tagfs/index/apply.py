@@ -376,7 +376,7 @@ class Applier:
                 tx.delete(old_row.sha256[:2], old_row.sha256[2:6] + U32.pack(ordinal), db=db["hash"])
             if face.sha256:
                 out.hashes.append((sha[:2], sha[2:6] + U32.pack(ordinal)))
-        if face.listed and _text_changed(entry.old_face, face):
+        if _text_changed(entry.old_face, face):
             out.to_text.append(ordinal)
 
     def _gather_name(self, entry: Entry, face: Face, name: bytes, out: Gathered, by_ordinal: dict[int, Entry]) -> None:
@@ -442,4 +442,13 @@ def _action_key(action: str) -> bytes:
 
 
 def _text_changed(old: Face | None, new: Face) -> bool:
-    return old is None or (old.name, old.tags, old.notes, old.sha256) != (new.name, new.tags, new.notes, new.sha256)
+    """Whether the full text must look at a file again; one that is no longer listed it must forget."""
+    if old is None:
+        return new.listed
+    return _found_by(old) != _found_by(new)
+
+
+def _found_by(face: Face) -> tuple[object, ...]:
+    if not face.listed or face.trashed:
+        return ()
+    return face.name, face.tags, face.notes, face.sha256, face.holds

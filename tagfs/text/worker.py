@@ -1,0 +1,52 @@
+"""The process that reads files: `python -m tagfs.text.worker`. It may hang, eat memory or crash; `reading` copes.
+
+On stdin a line of JSON for each file: [path, extension]. On stdout for each: its length in
+bytes as four of them, big-endian, then the text in UTF-8; of a file that could not be read
+`FAILED` and the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import struct
+import sys
+import warnings
+from typing import BinaryIO
+
+from tagfs.text.extract import extract
+
+LENGTH = struct.Struct(">I")
+FAILED = 1 << 31
+MEMORY_BYTES = 1 << 30
+NICENESS = 10
+
+
+def serve(asked: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until nothing more is asked."""
+    for line in asked:
+        path, extension = json.loads(line)
+        failed = 0
+        try:
+            text = extract(path, extension)
+        except (Exception, RecursionError, MemoryError) as exc:  # noqa: BLE001 - whatever a library makes of a file
+            failed, text = FAILED, f"{type(exc).__name__}: {exc}"[:1000]
+        data = text.encode("utf-8", "replace")
+        answers.write(LENGTH.pack(failed | len(data)) + data)
+        answers.flush()
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has nothing to write
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(NICENESS)
+    warnings.simplefilter("ignore")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

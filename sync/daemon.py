@@ -34,6 +34,7 @@ from sync.hands import Hands
 from sync.looking import Looked, Looking
 from sync.machine import Action, Here, Members, Proof, Prove, Put, Wanted, decide
 from sync.mending import make_marker_again, mend_copies
+from sync.myself import note_alias
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
 from sync.placing import wanted_of
 from sync.proofs import Home, divided, home_for
@@ -371,6 +372,8 @@ class Daemon:
             else:
                 self._reconciled_ms = -RECONCILE_MS
         if (nodes, sets) != (self._nodes, self._sets):
+            if self._store.node in nodes and nodes[self._store.node].alias != self._me.alias:
+                self._me = self._me._replace(alias=note_alias(self._store))
             gone = frozenset(guid for guid, node in nodes.items() if node.gone)
             if gone != self._gone:
                 self._gone = gone

@@ -20,6 +20,7 @@ from tagfs.change import Change
 from tagfs.errors import BadRequest
 from tagfs.fact import MAX_ADDRESSES
 from tagfs.glossary import NODE_THING
+from tagfs.layout import read_info, write_info
 from tagfs.store import Store
 
 if TYPE_CHECKING:
@@ -101,6 +102,18 @@ def let_in(store: Store, node: str, device: str, alias: str, *, introduces: bool
 def rename(store: Store, node: str, alias: str) -> None:
     """Call a node otherwise."""
     store.act(lambda change: change.about("node", NODE_THING, node, alias=alias))
+    note_alias(store)
+
+
+def note_alias(store: Store) -> str:
+    """Have `store.toml` say what this node is called; any device may have named it. Returns that."""
+    me = all_nodes(store).get(store.node)
+    with store.locked():
+        info = read_info(store.layout)
+        alias = me.alias if me is not None else info.alias
+        if alias != info.alias and not store.read_only:
+            write_info(store.layout, info._replace(alias=alias))
+    return alias
 
 
 def forget(store: Store, node: str) -> None:

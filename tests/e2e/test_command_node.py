@@ -14,6 +14,7 @@ import pytest
 from sync.invite import decode
 from sync.syncthing import process
 from sync.syncthing.managed import config_path
+from tagfs.layout import read_info
 from tests.support.command import START, Lyts
 from tests.support.devices import BOOT, Devices
 from tests.support.syncthing import Cluster, until
@@ -125,6 +126,11 @@ def test_a_device_is_called_otherwise_everywhere(devices: Devices) -> None:
     tablet = devices.join("tablet", laptop)
     assert laptop.quick("node", "rename", "tablet", "old tablet").out == "tablet is now called old tablet\n"
     tablet.until_states(**{"old tablet": "here", "laptop": "connected"})
+    # It has noted itself what it is called now: for what is done while no daemon runs.
+    until(lambda: read_info(tablet.layout).alias == "old tablet", "noted")
+    laptop.quick("node", "rename", "laptop", "new laptop")
+    assert read_info(laptop.layout).alias == "new laptop"
+    laptop.quick("node", "rename", "new laptop", "laptop")
     assert "another device is called" in laptop.quick("node", "rename", "laptop", "Old Tablet", code=2).err
     assert "no device 'phone'" in laptop.quick("node", "rename", "phone", "x", code=2).err
     laptop.quick("add", "-t", "a", laptop.file("one.txt"))

@@ -16,6 +16,7 @@ for an attached Syncthing can be anything: so what matters is always sent. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Self, TypeVar, get_type_hints
 
 import msgspec
@@ -35,11 +36,10 @@ class Setting(msgspec.Struct, kw_only=True, frozen=True):
             raise BadAnswer(cls.__name__, f"{type(raw).__name__} instead of an object")
         rest = dict(raw)
         known: dict[str, Any] = {}
-        hints = get_type_hints(cls)
         try:
-            for one in msgspec.structs.fields(cls):
-                if one.name != "rest" and one.encode_name in rest:
-                    known[one.name] = _read(rest.pop(one.encode_name), hints[one.name])
+            for name, key, hint in _known_keys(cls):
+                if key in rest:
+                    known[name] = _read(rest.pop(key), hint)
             return cls(**known, rest=rest)
         except (msgspec.ValidationError, TypeError) as exc:
             raise BadAnswer(cls.__name__, str(exc)) from None
@@ -47,10 +47,16 @@ class Setting(msgspec.Struct, kw_only=True, frozen=True):
     def written(self) -> dict[str, Any]:
         """As Syncthing takes it."""
         out = dict(self.rest)
-        for one in msgspec.structs.fields(self):
-            if one.name != "rest":
-                out[one.encode_name] = _written(getattr(self, one.name))
+        for name, key, _ in _known_keys(type(self)):
+            out[key] = _written(getattr(self, name))
         return out
+
+
+@lru_cache
+def _known_keys(kind: type[Setting]) -> list[tuple[str, str, Any]]:
+    """(name here, Syncthing's name, type) of each field. To find them anew took most of the time of reading."""
+    hints = get_type_hints(kind)
+    return [(one.name, one.encode_name, hints[one.name]) for one in msgspec.structs.fields(kind) if one.name != "rest"]
 
 
 def _read(value: object, hint: Any) -> Any:

@@ -54,7 +54,7 @@ from tagfs.durable import sync_paths
 from tagfs.errors import LytsError, StoreError
 from tagfs.glossary import SET_THING
 from tagfs.guid import guid_of_bytes
-from tagfs.index.positions import known_segments, newest_read
+from tagfs.index.positions import known_segments, newest_of
 from tagfs.layout import make_folder
 from tagfs.ledger import segments_in
 from tagfs.nodeset import label, set_id
@@ -350,7 +350,7 @@ class Daemon:
     def _is_behind(self) -> bool:
         others = seen_by_others(self._store.layout.ledgers, self._me.ledger_folder)
         with self._store.view(fresh=False) as view:
-            newest = newest_read(known_segments(view.tx, view.db)).get(self._me.guid[:8], "")
+            newest = newest_of(known_segments(view.tx, view.db), self._me.guid)
         # Each store begins with a fact of its own: one that knows none has lost its ledger and its index.
         return not newest or who_saw_more(others, self._me.guid, newest) is not None
 

@@ -26,13 +26,13 @@ from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.catchup import catch_up, new_segment_number, note_unvouched, put_segment
 from tagfs.index.env import Index, is_full
-from tagfs.index.positions import known_segments, newest_read
+from tagfs.index.positions import known_segments, newest_of, newest_read
 from tagfs.index.read import View
 from tagfs.index.schema import CLOCK_KEY, open_segment_key
 from tagfs.layout import FORMAT
 from tagfs.ledger import Appender, set_folder
 from tagfs.seen import FILE_NAME as SEEN_FILE
-from tagfs.seen import BehindOwnLedger, Seen, is_news, read_seen, seen_by_others, who_saw_more, write_seen
+from tagfs.seen import BehindOwnLedger, Seen, SeenIn, is_news, read_seen, seen_by_others, who_saw_more, write_seen
 from tagfs.stamp import MAX_DRAG_MS, Clock, make_stamp, when_of
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def attempt(
     try:
         applier = Applier(index, tx, place.node)
         others = seen_by_others(place.ledgers, place.own_folder)
-        newest_before = newest_read(known_segments(tx, index.db)) if others else {}
+        newest_before = newest_of(known_segments(tx, index.db), place.node) if others else {}
         applier, caught = catch_up(
             applier,
             place.ledgers,
@@ -127,14 +127,14 @@ def attempt(
             one.sync()
         else:
             later(one.written())
-    if news is not None:
+    for folder_path, told in news.items():
         with suppress(OSError):  # a full disk, say: the facts are safe, and the next action tells it
-            write_seen(os.path.join(place.ledgers, place.own_folder), place.scratch, news)
+            write_seen(folder_path, place.scratch, told)
     return result
 
 
 def _behind_own_ledger(
-    applier: Applier, place: Place, others: list[Seen], before: dict[str, str]
+    applier: Applier, place: Place, others: SeenIn, before: dict[str, str]
 ) -> BehindOwnLedger | None:
     """The refusal where this store is an older copy of itself: it may read, but not go on stamping (facts.md, Seen).
 
@@ -143,8 +143,8 @@ def _behind_own_ledger(
     """
     if not others:
         return None
-    own8 = place.node[:8]
-    newest = max(before.get(own8, ""), newest_read(known_segments(applier.tx, applier.db)).get(own8, ""))
+    now = newest_of(known_segments(applier.tx, applier.db), place.node)
+    newest = {label: max(before.get(label, ""), now.get(label, "")) for label in {*before, *now}}
     saw_more = who_saw_more(others, place.node, newest)
     if saw_more is None:
         return None
@@ -152,15 +152,18 @@ def _behind_own_ledger(
     return BehindOwnLedger(names.get(place.node, place.node[:8]), names.get(saw_more, saw_more[:8]))
 
 
-def _news(applier: Applier, place: Place, read_something: bool) -> Seen | None:
-    """What the others should know about how far this node has read, None where it is nothing new."""
-    path = os.path.join(place.ledgers, place.own_folder, SEEN_FILE)
-    if not read_something and os.path.exists(path):
-        return None
-    now = newest_read(known_segments(applier.tx, applier.db))
-    if not is_news(read_seen(path), now, place.node[:8]):
-        return None
-    return Seen(place.node, FORMAT, time_text(place.wall_ms * 1_000_000), now)
+def _news(applier: Applier, place: Place, read_something: bool) -> dict[str, Seen]:
+    """What the others should know about how far this node has read, by its ledger folder; only what is new."""
+    if not read_something and os.path.exists(os.path.join(place.ledgers, place.own_folder, SEEN_FILE)):
+        return {}
+    news = {}
+    for label, now in newest_read(known_segments(applier.tx, applier.db)).items():
+        folder = os.path.join(place.ledgers, set_folder(place.own_folder, label) if label else place.own_folder)
+        if (not label or os.path.isdir(folder)) and is_news(
+            read_seen(os.path.join(folder, SEEN_FILE)), now, place.node[:8]
+        ):
+            news[folder] = Seen(place.node, FORMAT, time_text(place.wall_ms * 1_000_000), now)
+    return news
 
 
 def _by_folder(change: Change, to_vouch: list[tuple[str, bytes]]) -> dict[Folder, list[tuple[Fact, bytes]]]:

@@ -43,7 +43,7 @@ from tagfs.fact import MAX_LINE_BYTES, Fact, encode_fact, parse_fact, what_is_wr
 from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
 from tagfs.index.env import Index, reading
-from tagfs.index.positions import known_segments, newest_read, segment_key
+from tagfs.index.positions import known_segments, newest_of, segment_key
 from tagfs.index.schema import CLOCK_KEY, OPEN_SEGMENT_KEY
 from tagfs.ledger import SEAL_BYTES, SUFFIX, newest_segment_stamp, prefix_crc
 from tagfs.lock import hold
@@ -249,7 +249,7 @@ class Births:
         others = seen_by_others(store.layout.ledgers, store.info.ledger_folder)
         if not others:
             return False
-        newest = newest_read(known_segments(tx, index.db)).get(store.node[:8], "")
+        newest = newest_of(known_segments(tx, index.db), store.node)
         return who_saw_more(others, store.node, newest) is not None
 
     # -- the index follows

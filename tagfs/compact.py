@@ -22,9 +22,10 @@ from tagfs.durable import sync_paths
 from tagfs.errors import PeerDataError
 from tagfs.fact import parse_fact
 from tagfs.index.catchup import segments_mentioning
-from tagfs.index.positions import known_segments, newest_read
+from tagfs.index.positions import known_segments, newest_of
 from tagfs.index.read import View
 from tagfs.ledger import is_own
+from tagfs.place import ledger_labels, node_sets
 from tagfs.seen import seen_by_others
 from tagfs.store import Store
 
@@ -56,12 +57,15 @@ def drop_lines(store: Store, guids: Collection[str]) -> int:
 
 
 def _all_have_read(store: Store, view: View) -> bool:
-    """Whether every other node that is still in the library has read our ledger to its end."""
+    """Whether every other node that is still in the library has read those of our ledgers that it shares to the end."""
     others = view.node_names().keys() - view.nodes_that_left() - {store.node}
-    own = store.node[:8]
-    newest = newest_read(known_segments(view.tx, view.db)).get(own, "")
-    read = {s.node: s.read.get(own, "") for s in seen_by_others(store.layout.ledgers, store.info.ledger_folder)}
-    return all(read.get(node, "") >= newest for node in others)
+    sharing = {"": others, **{label: nodes & others for nodes, label in ledger_labels(node_sets(view)).items()}}
+    seen = seen_by_others(store.layout.ledgers, store.info.ledger_folder)
+    for label, newest in newest_of(known_segments(view.tx, view.db), store.node).items():
+        read = {one.node: one.read.get(store.node[:8], "") for one in seen.get(label, ())}
+        if not all(read.get(node, "") >= newest for node in sharing.get(label, ())):
+            return False
+    return True
 
 
 def _rewrite(path: str, scratch: str, ended: frozenset[str]) -> int:

@@ -8,6 +8,10 @@ that), and a node learns from it that its own ledger was once longer: a restored
 or a copied store must not go on stamping, since what it stamps again would never reach
 those who have read further.
 
+The ledgers of a set arrive on their own, sooner or later than the open ones. So each of a
+node's ledger folders has a `seen.json` of its own, about the ledgers of its kind alone: one that
+has read a later line in the ledger of a set has not read the open one up to there.
+
 Overwritten whole by its owner; a file that does not parse is ignored, since a newer one
 will come.
 """
@@ -20,6 +24,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from tagfs.errors import StoreError
+from tagfs.ledger import folders_below, is_own, label_in
 from tagfs.stamp import is_stamp
 
 FILE_NAME = "seen.json"
@@ -72,21 +77,31 @@ def write_seen(folder: str, scratch: str, seen: Seen) -> None:
     os.replace(draft, os.path.join(folder, FILE_NAME))
 
 
-def seen_by_others(ledgers: str, own_folder: str) -> list[Seen]:
+SeenIn = dict[str, list[Seen]]
+"""What nodes have read by the label of the set, "" for the open ledgers."""
+
+
+def seen_by_others(ledgers: str, own_folder: str) -> SeenIn:
     """What the other nodes say they have read."""
-    try:
-        folders = [entry.name for entry in os.scandir(ledgers) if entry.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
-        return []
-    found = [read_seen(os.path.join(ledgers, name, FILE_NAME)) for name in sorted(folders) if name != own_folder]
-    return [seen for seen in found if seen is not None]
+    found: SeenIn = {}
+    for folder in folders_below(ledgers):
+        if not is_own(folder, own_folder):
+            seen = read_seen(os.path.join(ledgers, folder, FILE_NAME))
+            if seen is not None:
+                found.setdefault(label_in(folder), []).append(seen)
+    return found
 
 
-def who_saw_more(others: Iterable[Seen], node: str, newest: str) -> str | None:
-    """The node that has read a newer stamp of ours than `newest`, None where none has. Pure."""
-    for seen in others:
-        if seen.node != node and seen.read.get(node[:8], "") > newest:
-            return seen.node
+def who_saw_more(others: Mapping[str, Iterable[Seen]], node: str, newest: Mapping[str, str]) -> str | None:
+    """The node that has read a newer stamp of ours than we have, None where none has. Pure.
+
+    Args:
+        newest: our newest stamp in our ledgers, by label.
+    """
+    for label, all_of_them in others.items():
+        for seen in all_of_them:
+            if seen.node != node and seen.read.get(node[:8], "") > newest.get(label, ""):
+                return seen.node
     return None
 
 

@@ -30,4 +30,5 @@ def online(store: Store, nodes: Mapping[str, NodeInfo]) -> frozenset[str] | None
 
 def last_heard(store: Store) -> dict[str, str]:
     """When each other node was last here, as its `seen.json` says: RFC 3339, by GUID."""
-    return {seen.node: seen.here for seen in seen_by_others(store.layout.ledgers, store.info.ledger_folder)}
+    others = seen_by_others(store.layout.ledgers, store.info.ledger_folder)
+    return {seen.node: seen.here for seen in others.get("", ())}

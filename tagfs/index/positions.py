@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tagfs.index.blocks import SegmentRead, unpack_segment
 from tagfs.index.schema import FOLDER_KEY, U64
-from tagfs.ledger import SUFFIX, SegmentFile, folders_below, is_own, segments_below, segments_in, set_folder
+from tagfs.ledger import SUFFIX, SegmentFile, folders_below, is_own, label_in, segments_below, segments_in, set_folder
 from tagfs.stamp import is_stamp, make_stamp
 
 SETTLED_MS = 2000
@@ -55,14 +55,24 @@ def owner_of(name: str) -> str:
     return stamp[26:] if is_stamp(stamp) else ""
 
 
-def newest_read(known: Mapping[str, SegmentRead]) -> dict[str, str]:
-    """For each ledger, by the first 8 digits of its node, the newest stamp of that node read from it."""
-    newest: dict[str, int] = {}
+def newest_read(known: Mapping[str, SegmentRead]) -> dict[str, dict[str, str]]:
+    """For each ledger the newest stamp of its node read from it.
+
+    Returns:
+        By the label of the set ("" for the open ledgers), then by the first 8 digits of the node.
+    """
+    newest: dict[str, dict[str, int]] = {}
     for name, read in known.items():
         owner = owner_of(name)
-        if owner and read.newest_when > newest.get(owner, 0):
-            newest[owner] = read.newest_when
-    return {owner: make_stamp(when, owner) for owner, when in newest.items()}
+        found = newest.setdefault(label_in(name.partition("/")[0]), {})
+        if owner and read.newest_when > found.get(owner, 0):
+            found[owner] = read.newest_when
+    return {label: {owner: make_stamp(when, owner) for owner, when in found.items()} for label, found in newest.items()}
+
+
+def newest_of(known: Mapping[str, SegmentRead], node: str) -> dict[str, str]:
+    """A node's newest stamp in its ledgers, by label; nothing for labels where it has none."""
+    return {label: found[node[:8]] for label, found in newest_read(known).items() if node[:8] in found}
 
 
 def differs(read: SegmentRead | None, file: SegmentFile) -> bool:

@@ -106,8 +106,12 @@ def expired(store: Store, now_ms: int, days: int) -> list[InTrash]:
     old = [one for one in in_trash(store) if 0 < one.removed_ms <= before_ms]
     if not old:
         return []
-    others = set(store.read(View.node_names)) - {store.node}
-    read = {seen.node: seen.read for seen in seen_by_others(store.layout.ledgers, store.info.ledger_folder)}
+    others = store.read(lambda view: view.node_names().keys() - view.nodes_that_left()) - {store.node}
+    read: dict[str, dict[str, str]] = {}
+    for all_of_them in seen_by_others(store.layout.ledgers, store.info.ledger_folder).values():
+        for seen in all_of_them:
+            of_node = read.setdefault(seen.node, {})
+            of_node.update({owner: max(at, of_node.get(owner, "")) for owner, at in seen.read.items()})
     out = []
     for part in chunks([one.guid for one in old]):
         for guid, state in zip(part, store.states(part), strict=True):

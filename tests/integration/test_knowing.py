@@ -12,6 +12,7 @@ import pytest
 from sync.faces import Faces
 from sync.verbs.knowing import Shown, leaving_out, show, taking_in
 from sync.verbs.placement import LAST, Around
+from tagfs.compact import drop_lines
 from tagfs.create import create_store
 from tagfs.errors import QueryError, StoreError
 from tagfs.face import Face, face_of
@@ -20,9 +21,11 @@ from tagfs.ledger import label_in
 from tagfs.nodeset import folder_name, set_id
 from tagfs.place import node_sets
 from tagfs.placement import rule_clock
+from tagfs.seen import seen_by_others
 from tagfs.store import Store
 from tagfs.verbs.history import actions, told
 from tagfs.verbs.select import matching
+from tagfs.verbs.trash import empty, remove
 from tagfs.verbs.undo import next_to_undo, undo
 from tests.support.stores import (
     START_MS,
@@ -272,6 +275,39 @@ def test_a_ledger_of_a_set_that_went_is_written_again_and_only_there(stores: lis
     assert holding(server, SECRET) == []
     assert_rebuild_changes_nothing(laptop)
     assert face(laptop, guid).tags == face(tablet, guid).tags == (SECRET,)
+
+
+def test_who_has_read_on_in_the_ledger_of_a_set_has_not_read_the_open_one(stores: list[Store]) -> None:
+    laptop, server, tablet = stores
+    private, ended = add_files(laptop, "letter.txt", "draft.txt")
+    exchange(*stores)
+    exclude(laptop, stores, private, server)
+    os.makedirs(os.path.join(tablet.layout.ledgers, "tablet@laptop+tablet"), exist_ok=True)  # as the daemon does
+    settle(stores)
+    # It is ended in the open ledger; then something is said in that of the set, which alone arrives.
+    remove(laptop, [ended])
+    empty(laptop, [ended])
+    say(laptop, private, tag=[SECRET])
+    place = os.path.join(tablet.layout.ledgers, "laptop@laptop+tablet")
+    shutil.copytree(os.path.join(laptop.layout.ledgers, "laptop@laptop+tablet"), place, dirs_exist_ok=True)
+    tablet.catch_up_if_behind()
+    tablet.act(lambda change: None)
+    assert face(tablet, private).tags == (SECRET,)
+    exchange(tablet, laptop)
+    assert drop_lines(laptop, [ended]) == 0
+    own = laptop.node[:8]
+    read = {
+        label: {seen.node: seen.read.get(own, "") for seen in all_of_them}[tablet.node]
+        for label, all_of_them in seen_by_others(laptop.layout.ledgers, "laptop").items()
+    }
+    assert read["laptop+tablet"] > read[""]
+    settle(stores)
+    for store in stores:
+        store.act(lambda change: None)
+    exchange(*stores)
+    assert drop_lines(laptop, [ended]) > 0
+    assert not any(ended in path.read_text() and "draft" in path.read_text() for path in holding(laptop, ended))
+    assert_rebuild_changes_nothing(laptop)
 
 
 def test_a_set_that_is_not_what_its_id_says_gets_nothing_written(stores: list[Store]) -> None:

@@ -32,10 +32,11 @@ from sync.faces import Faces
 from sync.flow import Flow
 from sync.hands import Hands
 from sync.looking import Looked, Looking
-from sync.machine import Action, Here, Members, Proof, Prove, Put, Wanted, decide
+from sync.machine import Here, Members, Proof, Prove, Put, Wanted, decide
 from sync.mending import make_marker_again, mend_copies
 from sync.myself import note_alias
 from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
+from sync.patience import Patience
 from sync.placing import wanted_of
 from sync.proofs import Home, divided, home_for
 from sync.reconciling import compare
@@ -114,6 +115,8 @@ class Daemon:
         self._gone: frozenset[str] = frozenset()
         """Those of the nodes that were forgotten."""
         self._trusted: dict[str, Trusted] = {}
+        self._connected: frozenset[str] = frozenset()
+        self._patience = Patience(store.node)
         self._sets: list[NodeSet] = []
         self._shelves = Shelves(store.layout, {})
         self._ledger_paths: dict[str, str] = {}
@@ -559,6 +562,7 @@ class Daemon:
         looking = Looking(self._shelves, self._stock, self._syncthing, self._set_ids(), self._device[:7], self._wall_ns)
         hands = Hands(self._store, self._shelves, self._shelf_for, self._aliases, self._date_text, self._stock.forget)
         copies = self._copies()
+        self._look_who_is_connected()
         scans: dict[Members, set[str]] = {}
         waits_before = dict(self._waits)
         for guid, state in zip(guids, self._store.states(guids), strict=True):
@@ -578,9 +582,9 @@ class Daemon:
             self._note_waiting(guid, wanted, looked)
             if not self._is_waited_for(guid):
                 actions = [action for action in actions if not isinstance(action, Prove)]
-            is_holder = self._store.node in wanted.holds
-            at_once = [one for one in actions if not self._comes_too_soon(looking, looked, data, one, is_holder)]
-            comes_too_soon, actions = len(at_once) < len(actions), at_once
+            actions, wait = self._patience.split(
+                actions, wanted, looking, looked, data, self._proofs_of(guid), self._connected, now_ms
+            )
             if actions:
                 log.debug("%s: %s", guid, actions)
             done = hands.carry_out(state, data, looked, actions)
@@ -594,7 +598,7 @@ class Daemon:
                 self._proofs[guid] = set(done.proofs)
                 done.again.add(guid)
             self._agenda.add(done.again)
-            if looked.again or comes_too_soon or guid in self._waits:
+            if looked.again or wait or guid in self._waits:
                 self._agenda.again(guid, now_ms)
             elif not actions:
                 self._agenda.settled(guid)
@@ -605,18 +609,11 @@ class Daemon:
         for guid in {*waits_before} ^ {*self._waits}:
             self._agenda.add([guid])
 
-    @staticmethod
-    def _comes_too_soon(looking: Looking, looked: Looked, data: str, action: Action, is_holder: bool) -> bool:
-        """Whether a deletion may have come before its fact, or before the proof that those who hold the file have it.
-
-        Put back at once, it would come back everywhere.
-        """
-        if not isinstance(action, Put) or action.source.members is not None or action.replaces is not None:
-            return False
-        kept = looked.kept.get(action.source.sha256)
-        if kept is None:
-            return False
-        return looking.may_be_explained(action.members, data, kept) if is_holder else looking.came_lately(kept)
+    def _look_who_is_connected(self) -> None:
+        found = self._syncthing.connections().connections
+        self._connected = frozenset(
+            guid for guid, one in self._trusted.items() if one.device in found and found[one.device].connected
+        )
 
     def _copies(self) -> int:
         """How many proofs are asked for before bytes leave; those of all holders while the settings are damaged."""

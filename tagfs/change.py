@@ -57,7 +57,10 @@ class Change:
         self._clock = clock
 
     def state(self, guid: str) -> FileState:
-        """What is known of a file, with what this change stated so far. Not to be altered."""
+        """What is known of a file, with what this change stated so far. Not to be altered.
+
+        Only for files that the index knows or this change speaks of: any other gets a row in it.
+        """
         return self._applier.entry(guid).state
 
     def state_at(self, ordinal: int) -> FileState:

@@ -18,6 +18,7 @@ A table is trusted with texts, not with paths: one that leads out of the folder 
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,21 +33,26 @@ from tagfs.exchange.export import ASIDE
 from tagfs.exchange.sidecar import Entry
 from tagfs.fact import name_is_possible, parse_time_ns
 from tagfs.guid import is_guid
+from tagfs.layout import Layout
 from tagfs.recovery.rows import Row
 from tagfs.store import Store
 from tagfs.tag import check_tag
-from tagfs.verbs.add import Adder, Options, Problem, Report, Said, Source, gather, what_is_new
+from tagfs.verbs.add import MAX_XATTR_BYTES, Adder, Options, Problem, Report, Said, Source, gather, what_is_new
 from tagfs.verbs.naming import MAX_NOTES_BYTES
 from tagfs.verbs.tagging import chunks, imply
 
 GENERATED = {
     sidecar.NAME: frozenset[str](),
-    "index.csv": frozenset(
-        {"README.md", "index.html", "manifest-sha256.txt", "FORMAT.md", "recover.sh", "recover.py", "pages"}
-    ),
+    "index.csv": frozenset[str](),
     "FILES.csv": frozenset({"REPORT.txt", "ledgers"}),
 }
 """The tables, in the order in which they are looked for, and what is laid beside the files along with each."""
+STORE_TABLE = "index.csv"
+STORE_DATA = "data"
+"""Where this table lies, only files in this folder are a person's: the others are a store's own."""
+MAX_FOLDER_BYTES = 4096
+MAX_TAGS_BYTES = 200_000
+"""What is kept of a file stands in one line, which must not become too long."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -77,7 +83,18 @@ def look_at(folder: str) -> Found:
         for name in GENERATED:
             if sidecar.is_table(os.path.join(folder, name)):
                 return Found("table", os.path.join(folder, name))
+        table = os.path.join(folder, sidecar.NAME)
+        if os.path.lexists(table):
+            raise BadRequest(
+                f"{table} cannot be read as a table of files, and without it names, times and ids would be lost. "
+                "Put it right, or move it away to take in the files with what their attributes say"
+            )
         database = tmsu.find(folder)
+        if database is None and os.path.exists(Layout(folder).toml):
+            raise BadRequest(
+                f"{folder} is a store of lyts. Its files come out with: lyts --store {folder} export DIR; "
+                "if it is damaged: lyts recover"
+            )
         return Found("tmsu", database) if database else Found("folder", folder)
     if not os.path.lexists(folder):
         raise BadRequest(f"there is no folder {folder}")
@@ -166,10 +183,13 @@ class Importer:
 
     def _others(self, spoken_of: set[bytes]) -> Iterator[Source]:
         """The files in the folder that no row speaks of."""
-        top = GENERATED.get(os.path.basename(self.found.path), frozenset())
+        table = os.path.basename(self.found.path)
+        top = GENERATED.get(table, frozenset())
         for source in gather([self._folder], self._store.layout.root, self.adder.problems):
             path = os.path.relpath(source.path, self._base)
             first = path.split(os.sep, 1)[0]
+            if table == STORE_TABLE and first != STORE_DATA:
+                continue
             if _mark(path) not in spoken_of and first != ASIDE and first not in top:
                 yield source
 
@@ -214,15 +234,17 @@ class Importer:
             self._note(entry, f"{row.name!r} is no possible name; the file keeps the one it has in the folder")
             name = None
         added_ns, modified_ns = parse_time_ns(row.added), parse_time_ns(row.modified)
-        mode = more.get("mode")
-        raw_name = more.get("raw_name")
+        mode, raw_name, folder = more.get("mode"), more.get("raw_name"), str(more.get("from") or row.from_folder)
+        if len(folder.encode("utf-8", "replace")) > MAX_FOLDER_BYTES:
+            self._note(entry, "the folder it came from has a name that is too long, and was left out")
+            folder = ""
         return Said(
             guid=row.guid if is_guid(row.guid) else None,
             name=name,
-            raw_name=raw_name if isinstance(raw_name, str) else None,
+            raw_name=raw_name if isinstance(raw_name, str) and _is_base64(raw_name) else None,
             tags=self._checked(entry),
             notes=self._notes(entry),
-            from_folder=str(more.get("from") or row.from_folder) or None,
+            from_folder=folder.encode("utf-8", "replace").decode() or None,
             added_ms=None if added_ns is None else added_ns // 1_000_000,
             modified_ns=modified_ns,
             sha256=row.sha256,
@@ -231,12 +253,19 @@ class Importer:
         )
 
     def _checked(self, entry: Entry) -> list[str]:
-        tags = []
+        tags: list[str] = []
+        size = 0
         for tag in entry.row.tags:
             try:
-                tags.append(check_tag(tag))
+                checked = check_tag(tag)
             except BadTag as exc:
                 self._note(entry, str(exc))
+                continue
+            size += len(checked.encode("utf-8"))
+            if size > MAX_TAGS_BYTES:
+                self._note(entry, f"it has too many tags; {len(tags):,} were taken over")
+                break
+            tags.append(checked)
         return tags
 
     def _notes(self, entry: Entry) -> str:
@@ -260,6 +289,8 @@ class Importer:
             def state(change: Change, part: Sequence[str] = part) -> str | None:
                 known.difference_update(part)
                 for guid in part:
+                    if change.view.ordinal(guid) is None:
+                        continue
                     file = change.state(guid)
                     if file.made is None or file.is_purged():
                         continue
@@ -336,7 +367,7 @@ def _packed(guid: str) -> bytes:
 
 def _mark(path: str) -> bytes:
     """A path of any length in eight bytes: a table may have a million."""
-    return blake2b(os.fsencode(os.path.normpath(path)), digest_size=8).digest()
+    return blake2b(os.path.normpath(path).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _texts(value: Any) -> list[str]:
@@ -346,4 +377,15 @@ def _texts(value: Any) -> list[str]:
 def _xattrs(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
-    return {name: one for name, one in value.items() if isinstance(one, str) and name.startswith("user.")}
+    return {
+        name: one
+        for name, one in value.items()
+        if isinstance(one, str) and name.startswith("user.") and name.isprintable() and _is_base64(one)
+    }
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return len(text) <= 2 * MAX_XATTR_BYTES and bool(base64.b64decode(text, validate=True) or not text)
+    except ValueError:
+        return False

@@ -238,12 +238,14 @@ class Exporter:
         stopped: LytsError | None = None
         draft = os.path.join(self._aside, "table")
         done: set[bytes] = set()
+        has_table = os.path.exists(self._table)
         with open(draft, "wb") as table:
             table.write(sidecar.header())
             try:
                 for count, file in enumerate(self._in_order(), start=1):
                     table.write(sidecar.line(self._bring_out(file)))
-                    done.add(bytes.fromhex(file.state.guid.replace("-", "")))
+                    if has_table:
+                        done.add(_packed(file.state.guid))
                     if self._progress is not None:
                         self._progress(count, len(self._among))
             except DiskFull:
@@ -270,7 +272,10 @@ class Exporter:
             self._note_elsewhere(file)
         else:
             try:
-                path = self._copy_out(file, file.source)
+                try:
+                    path = self._copy_out(file, file.source)
+                except CannotTake:
+                    path = self._copy_out(file, self._moved_to(file))
                 if path:
                     also = [found for one in file.paths[1:] if (found := self._name_again(file, path, one))]
             except DiskFull:
@@ -281,6 +286,14 @@ class Exporter:
                 why = exc.why if isinstance(exc, CannotTake) else str(exc)
                 self._trouble.append(Trouble(file.face.name, why))
         return sidecar.entry_of(file.state, file.face, file.tags, file.holders, path, also)
+
+    def _moved_to(self, file: _File) -> str:
+        """Where the bytes of a file are now: the daemon may have moved them meanwhile."""
+        with self._store.view() as view:
+            state = self._store.states([file.state.guid])[0]
+            face = face_of(state, self._store.node, list(view.node_names()))
+            found = places(self._store.layout, view, self._store.node).find(face.data, face.holds)
+        return found or file.source or ""
 
     def _copy_out(self, file: _File, source: str) -> str:
         """Where a file lies in the folder now."""

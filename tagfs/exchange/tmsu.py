@@ -64,7 +64,7 @@ def read(path: str) -> Database:
         with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
             return _read(db, root)
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, TypeError, ValueError) as exc:  # columns of SQLite may hold anything
         raise PeerDataError(
             f"{path} is not a database of TMSU that can be read ({exc}); nothing was taken in"
         ) from None

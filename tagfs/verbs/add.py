@@ -48,6 +48,8 @@ BATCH_BYTES = 64 << 20
 # Made by other systems beside a person's files, and of no use without them.
 JUNK_NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory", ".localized"})
 MAX_XATTR_BYTES = 64 << 10
+MAX_XATTRS_BYTES = 256 << 10
+"""All further attributes of a file together: they stand in one line of the ledger."""
 FOLDERS_KEPT = 10_000
 
 
@@ -520,7 +522,8 @@ class Adder:
 
     def _same_file(self, change: Change, ready: _Ready, met: Container[str]) -> FileState | None:
         said, sha256 = ready.source.said, ready.taken.sha256
-        if said is not None and said.guid is not None:
+        # To ask for the state of a file that nobody spoke of would make it known to the index.
+        if said is not None and said.guid is not None and change.view.ordinal(said.guid) is not None:
             state = change.state(said.guid)
             face = face_of(state, change.node)
             if face.listed and face.sha256 == sha256:
@@ -624,7 +627,13 @@ def _xattrs_of(ready: _Ready) -> dict[str, str]:
         for name, value in ready.taken.xattrs.items()
         if name not in (TAGS, COMMENT) and len(value) <= MAX_XATTR_BYTES
     }
-    return {**own, **(ready.source.said.xattrs if ready.source.said else {})}
+    room = MAX_XATTRS_BYTES
+    kept = {}
+    for name, value in {**own, **(ready.source.said.xattrs if ready.source.said else {})}.items():
+        room -= len(name) + len(value)
+        if room >= 0:
+            kept[name] = value
+    return kept
 
 
 def _drop(ready: _Ready) -> None:

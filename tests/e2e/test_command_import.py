@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import shutil
 import sqlite3
@@ -294,3 +297,25 @@ def test_dry_run_and_json(lyts: Lyts, other: Lyts, out: Path) -> None:
     assert {one["name"] for one in other.json("import", str(out))} == {"a.txt", "b.txt"}
     assert "there is no folder" in other.quick("import", str(out / "nowhere"), code=2).err
     assert "to take in a file: lyts add" in other.quick("import", str(next(out.rglob("a.txt"))), code=2).err
+
+
+def test_a_store_is_no_folder_of_files(lyts: Lyts, other: Lyts, out: Path) -> None:
+    done = other.quick("import", str(lyts.store), code=2)
+    assert f"lyts --store {lyts.store} export DIR" in done.err
+
+
+def test_what_is_too_long_to_be_kept_is_left_out_and_told(other: Lyts, tmp_path: Path) -> None:
+    folder = tmp_path / "long"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    tags = ",".join(f"{number:0150}" for number in range(2_000))
+    more = json.dumps({"xattr": {"user.a": "no base64", "user.b": "YQ==", "trusted.c": "YQ=="}, "also": [1, "\ud800"]})
+    table = csv.writer(file := io.StringIO())
+    table.writerow(["guid", "name", "path", "sha256", "tags", "notes", "from", "more"])
+    table.writerow(["", "../a", "a.txt", "", tags, "n" * 300_000, "/f" * 3_000, more])
+    (folder / "lyts.csv").write_text(file.getvalue())
+    done = other.quick("import", str(folder))
+    (one,) = other.json("find")
+    assert (one["name"], len(one["tags"]), len(one["notes"])) == ("a.txt", 1_333, 256 << 10)
+    for said in ("is no possible name", "too many tags", "notes are longer", "name that is too long"):
+        assert said in done.err

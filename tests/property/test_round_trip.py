@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
+import random
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagfs.check.fsck import fsck
-from tagfs.errors import BadTag
+from tagfs.errors import BadTag, LytsError
 from tagfs.exchange.bring import Importer
 from tagfs.exchange.export import Exporter
 from tagfs.exchange.sidecar import xattrs_of
@@ -180,3 +182,27 @@ def test_a_copy_of_the_export_on_a_disk_without_links_and_attributes_is_as_good(
         done = Importer(two, str(tmp_path / "copy")).run()
         assert (len(done.report.added), done.report.problems) == (1, [])
         assert faces(two) == faces(one)
+
+
+def test_no_table_however_broken_does_harm(rounds: Callable[[int, int], int], tmp_path: Path) -> None:
+    wishes = [
+        Wish("a.txt", ["x", "y=1"], "a\nnote", b"1", "/home/ada", START_MS - 5, 10**18, 0o600, b"z"),
+        Wish("b.txt", [], "", b"22", None, START_MS - 4, 10**18, 0o644, None),
+    ]
+    with make_store(tmp_path / "one", Machine(1)) as one:
+        fill(one, tmp_path / "files", wishes)
+        export(one, tmp_path / "out", "tags")
+    table = tmp_path / "out" / "lyts.csv"
+    whole = table.read_bytes()
+    dice = random.Random(3)
+    with make_store(tmp_path / "two", Machine(2)) as two:
+        for _ in range(rounds(30, 2_000)):
+            broken = bytearray(whole)
+            for _ in range(dice.randint(1, 5)):
+                broken[dice.randrange(len(broken))] = dice.choice(b'",\n\r\0%{}[]/.\xff0=')
+            table.write_bytes(broken[: dice.randint(0, len(broken)) if dice.random() < 0.3 else None])
+            try:
+                Importer(two, str(tmp_path / "out")).run()
+            except LytsError:
+                pass  # it says what is wrong
+        assert fsck(two, deep=True) == []

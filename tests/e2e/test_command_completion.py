@@ -51,6 +51,8 @@ def bash(lyts: Lyts, *words: str) -> list[str]:
         ("lyts find si", ["size="]),
         ("lyts find --so", ["--sort"]),
         ("lyts find --sort ", ["name", "size", "added", "modified", "ext"]),
+        ("lyts export mu", ["music"]),
+        ("lyts export --layout ", ["tags", "flat", "date", "from"]),
         ("lyts tag mu", ["music"]),
         ("lyts tag jazz,mu", ["music"]),
         ("lyts tag si", []),
@@ -77,6 +79,11 @@ def test_what_is_offered(lyts: Lyts, line: str, offered: list[str]) -> None:
         assert found[: len(offered)] == offered
     else:
         assert found == offered
+
+
+def test_where_a_folder_is_meant_the_shell_completes_it(lyts: Lyts) -> None:
+    env = {"_LYTS_COMPLETE": "fish_complete", "COMP_WORDS": "lyts export music ./", "COMP_CWORD": "./"}
+    assert lyts(env=env).lines == ["dir,./"]
 
 
 def test_devices_are_offered_each_once(lyts: Lyts) -> None:

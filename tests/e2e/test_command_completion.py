@@ -41,7 +41,7 @@ def bash(lyts: Lyts, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("lyts re", ["rename", "redo", "reduce", "restore", "reindex"]),
+        ("lyts re", ["rename", "redo", "reduce", "restore", "readme", "reindex", "recover"]),
         ("lyts find mu", ["music"]),
         ("lyts find music+", ["jazz", "live", "year=1959", "year=1962"]),
         ("lyts find music+-l", ["live"]),

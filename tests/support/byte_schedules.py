@@ -27,10 +27,11 @@ import random
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sync import machine
 from sync.contents import contents_of
-from sync.machine import Copy, Here, Members, Proof, Source
+from sync.machine import Copy, Here, Members, Proof, Source, Wanted
 from sync.placing import wanted_of
 from tagfs.fact import Content, Fact, Made, Purge
 from tagfs.merge import FileState
@@ -92,12 +93,23 @@ class Node:
     behind: set[str] = field(default_factory=set)
     """Stamps of own facts that others have read and this node's ledger has lost: until they are back it rests."""
 
+    wants: dict[str, Wanted] = field(default_factory=dict)
+    """What follows from the facts, by file, until another one comes."""
+
     def add(self, fact: Fact) -> None:
         if fact.node is not None:
             self.gone.add(fact.node)
+            self.wants.clear()
             return
         assert fact.file is not None
         self.states.setdefault(fact.file, FileState(fact.file)).add(fact)
+        self.wants.pop(fact.file, None)
+
+    def wanted(self, guid: str, names: Sequence[str]) -> Wanted:
+        """What its facts say about a file."""
+        if guid not in self.wants:
+            self.wants[guid] = wanted_of(self.states[guid], names, self.gone)
+        return self.wants[guid]
 
 
 class World:
@@ -131,6 +143,8 @@ class World:
         self.written = 0
         self.accepted: dict[str, str | None] = {}
         """Every content a hand wrote -> the content it stood on."""
+        self.replaced: set[str] = set()
+        """What hands replaced, knowing it."""
         self.purged: set[str] = set()
         self.unspoken: set[str] = set()
         """Deleted by a hand before lyts had looked at them: an earlier version is what is left."""
@@ -208,6 +222,7 @@ class World:
         del node.facts[cut:]
         node.durable = min(node.durable, cut)
         node.states.clear()
+        node.wants.clear()
         for owner in self.nodes:
             for fact in owner.facts[: len(owner.facts) if owner is node else node.read.get(owner.guid, 0)]:
                 node.add(fact)
@@ -233,6 +248,8 @@ class World:
         self.written += 1
         sha256 = f"{self.written:064x}"
         self.accepted[sha256] = was
+        if was is not None:
+            self.replaced.add(was)
         return sha256
 
     def _write(self, node: Node, members: Members, name: Name, sha256: str, mtime: int | None = None) -> None:
@@ -417,7 +434,7 @@ class World:
         proofs = set(node.proofs.get(guid, ()))
         for heard in node.heard.values():
             proofs |= heard.get(guid, set())
-        wanted = wanted_of(state, self.names, node.gone)
+        wanted = node.wanted(guid, self.names)
         for members, copy in here.placed.items():
             if wanted.contents.is_known(copy.sha256):
                 node.last[members, guid] = copy.sha256
@@ -508,19 +525,15 @@ class World:
     def everywhere(self) -> set[str]:
         found: set[str] = set()
         for node in self.nodes:
-            found.update(sha256 for sha256, _, _ in node.disk.values())
+            found.update([placed[0] for placed in node.disk.values()])
             for bag in (node.kept, node.edits):
                 for hashes in bag.values():
                     found |= hashes
         return found
 
-    def _replaced(self) -> set[str]:
-        """What hands replaced, knowing it."""
-        return {was for was in self.accepted.values() if was is not None}
-
     def problem(self) -> str | None:
         """Accepted bytes that nothing replaced and that are nowhere."""
-        missing = set(self.accepted) - self._replaced() - self.purged - self.unspoken - self.lost - self.everywhere()
+        missing = self.accepted.keys() - self.replaced - self.purged - self.unspoken - self.lost - self.everywhere()
         return f"bytes {sorted(sha[-2:] for sha in missing)} are nowhere" if missing else None
 
     def settle(self, among: Sequence[Node] = ()) -> str | None:
@@ -576,7 +589,7 @@ class World:
                 continue  # what somebody added without knowing of its end brought it back, its bytes it cannot
             if self.ghosts and not self.everywhere().issuperset(heads):
                 continue  # what is left of it is older, and stays where it is
-            heads = tuple(head for head in heads if head in self.everywhere() or head not in self._replaced())
+            heads = tuple(head for head in heads if head in self.everywhere() or head not in self.replaced)
             if len(heads) != 1:
                 return f"{guid[:2]}: {len(heads)} contents count"
             for node in self.nodes:
@@ -592,7 +605,7 @@ class World:
                     return f"{guid[:2]}: conflict copies left on {node.guid[7]}"
                 if here.kept:
                     return f"{guid[:2]}: {sorted(k[-2:] for k in here.kept)} left in the keep of {node.guid[7]}"
-        lost = set(self.accepted) - self._replaced() - self.purged - self.unspoken - self.lost - contents
+        lost = self.accepted.keys() - self.replaced - self.purged - self.unspoken - self.lost - contents
         return f"{sorted(sha[-2:] for sha in lost)} are no file's content" if lost else None
 
 
@@ -600,6 +613,7 @@ def _raised(version: dict[str, int], node: str) -> dict[str, int]:
     return {**version, node: version.get(node, 0) + 1}
 
 
+@lru_cache(maxsize=4096)
 def _sorted(key: tuple[Members, Name]) -> tuple[list[str], Name]:
     return sorted(key[0]), key[1]
 

@@ -301,6 +301,8 @@ class _Look:
                 found = sorted(self._sources(self.heads), key=lambda source: -self.heads.index(source.sha256))
                 if found:
                     yield Put(found[0], self.target, standing.sha256 if standing else None)
+                elif standing is None:
+                    yield from self._put_unspoken(self.target)
             return
         for members, copy in self.here.placed.items():
             union = members | self.target
@@ -318,6 +320,15 @@ class _Look:
                 if not self._is_safe(source.sha256):
                     yield Put(source, union, standing.sha256 if standing is not None else None)
                     return
+        if not self.here.placed and not self.proven:
+            yield from self._put_unspoken(union)
+
+    def _put_unspoken(self, members: Members) -> Iterable[Put]:
+        """What was kept when somebody deleted it, before whoever wrote it could say so, is better than nothing."""
+        if not any(True for _ in self._sources(self.heads)):
+            unspoken = set(self.here.long_kept).difference(self.heads, self.left)
+            for sha256 in sorted(unspoken)[:1]:
+                yield Put(Source(sha256), members, None)
 
     def _is_safe(self, sha256: str) -> bool:
         """Whether bytes may go from where they do not belong: they, or what replaced them, are proven in place."""

@@ -170,6 +170,23 @@ def test_opposite_wishes_at_once() -> None:
     assert told.world.unsettled() is None
 
 
+def test_an_edit_that_was_deleted_beneath_before_lyts_had_looked_is_put_back() -> None:
+    """What schedule 464637 found: it stayed in a keep, where nobody could get at it, and nothing else was left."""
+    world = World(1, 2)
+    one, two = world.nodes
+    both = frozenset(world.names)
+    world.create(one, both)
+    world.edit(one, both)
+    edited = one.disk[both, (FIRST, "")][0]
+    world.scan_all(one)
+    world.pull(one, two, (both, (FIRST, "")))
+    world.delete_beneath(one)
+    assert not one.disk
+    assert world.settle() is None
+    assert world.unsettled() is None
+    assert {node.disk[both, (FIRST, "")][0] for node in world.nodes} == {edited}
+
+
 def test_a_ledger_shortened_by_a_power_cut() -> None:
     told = Told(3, "123")
     one = told.by_name["1"]
@@ -225,7 +242,7 @@ def test_three_edits_at_once_are_three_files() -> None:
     assert len(guids) == 3
 
 
-ONCE_FAILED = (85413, 239841, 240429, 257373)
+ONCE_FAILED = (85413, 239841, 240429, 257373, 464637)
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED)

@@ -142,8 +142,8 @@ class MovedStore(ReadOnlyStore):
         StoreError.__init__(
             self,
             f"the store in {path} was made on another machine, so it can be looked at and not be changed. If it was "
-            "moved, and the other machine no longer has it: lyts node here --moved. If it is a copy, make a new store "
-            "on this machine and let it join the library: lyts node join",
+            "moved, and the other machine no longer has it: lyts node here --moved. If it is a copy, and the other "
+            "one is used as well, it becomes a device of its own: lyts node here --copied",
         )
         self.path = path
 

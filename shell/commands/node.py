@@ -260,19 +260,23 @@ def forget(ctx: click.Context, node: str, yes: bool) -> int:
 
 HERE_EXAMPLES = """
 lyts node here --moved      this store was on another machine, which no longer has it
+lyts node here --copied     it is a copy, and the other one is used as well
 """
 
 
 @command.command("here", examples=HERE_EXAMPLES)
 @click.option("--moved", is_flag=True, help="The store was moved here; the other machine no longer has it.")
+@click.option("--copied", is_flag=True, help="It is a copy, and the other one goes on: this becomes a new device.")
+@click.option("--alias", metavar="NAME", help="With --copied: what the new device is to be called.")
 @yes_option
 @click.pass_context
-def here(ctx: click.Context, moved: bool, yes: bool) -> int:
-    """Says that a store was moved to this machine.
+def here(ctx: click.Context, moved: bool, copied: bool, alias: str | None, yes: bool) -> int:
+    """Says whether a store was moved to this machine, or is a copy.
 
     A store that was made on another machine can be looked at and not be changed: if it were
-    a copy, the two would be taken for one device, and changes would be lost. If it is one,
-    leave it as it is; make a new store here and let it join the library (lyts node join).
+    a copy, the two would be taken for one device, and changes would be lost. A copy becomes a
+    device of its own, which keeps what the other one kept; to connect the two, let it join
+    (lyts node invite on the other, lyts node join here).
     """
     from shell.service import end
     from shell.syncing import managed_of
@@ -280,9 +284,13 @@ def here(ctx: click.Context, moved: bool, yes: bool) -> int:
     from tagfs.lock import hold
     from tagfs.store import is_elsewhere, this_machine
 
-    if not moved:
-        raise BadRequest("say --moved if this store was moved here from another machine")
+    if moved == copied:
+        raise BadRequest("say --moved if this store was moved here from another machine, --copied if it is a copy")
     app = app_of(ctx)
+    if copied:
+        from shell.copied import become_new
+
+        return become_new(app, alias, yes)
     layout, machine = Layout(app.root), this_machine()
     if not is_elsewhere(read_info(layout), machine):
         app.output.say("This store belongs to this machine; there is nothing to change.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from sync.invite import decode
 from sync.syncthing import process
+from sync.syncthing.attached import connect
 from sync.syncthing.managed import config_path
 from tagfs.layout import read_info
 from tests.support.command import START, Lyts
@@ -314,6 +316,29 @@ def test_the_invitation_is_drawn_as_a_qr_code(devices: Devices) -> None:
 
     wanted = segno.make(code.upper(), error="l", micro=False).matrix
     assert inner == [[bool(square) for square in row] for row in wanted]
+
+
+def test_a_copy_of_a_store_becomes_a_device_of_its_own_that_joins_with_the_bytes_it_has(devices: Devices) -> None:
+    laptop, tablet = devices.first("laptop"), devices.new("tablet")
+    laptop.quick("add", "-t", "music", laptop.file("song.bin", os.urandom(3 << 20)))
+    laptop.down()
+    shutil.copytree(laptop.store, tablet.store)
+    laptop.up()
+    assert "node join" in tablet.quick("node", "here", "--copied", "--alias", "tablet", "--yes").err
+    tablet.quick("node", "join", laptop.code(), "--local-only")
+    laptop.accept("tablet")
+    laptop.until_states(laptop="here", tablet="connected")
+    until(lambda: laptop.json("find", "music")[0]["holds"] == ["laptop", "tablet"], "both keep it")
+    for one in (laptop, tablet):
+        until(lambda one=one: list(one.store.glob("sets/laptop+tablet/data/*/*song.bin")), "in place")
+        until(lambda one=one: not list(one.store.glob("sets/*/data/*/.syncthing.*")), "nothing on its way")
+        assert one.found("music") == ["song.bin"]
+        with connect(one.layout) as syncthing:
+            assert syncthing.connections().total.in_bytes < 1 << 20
+    tablet.quick("tag", "quiet", "song.bin")
+    laptop.until_found("quiet", ["song.bin"])
+    laptop.check()
+    tablet.check()
 
 
 def test_a_store_that_was_made_on_another_machine_is_only_looked_at_until_a_person_says_it_moved(

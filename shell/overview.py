@@ -25,6 +25,29 @@ Then find them:
 
 All commands: lyts help"""
 
+NEW_SHELL = """\
+lyts keeps files by what they are, not by where they lie: you put tags on them,
+and find them again by any mix of tags. Everything can be undone.
+
+You have no library yet. Begin by taking some files in (they are copied; the
+originals stay):
+
+  add -t music,jazz ~/Music/*.flac
+  add --dir-tags ~/Documents                names of folders become tags
+
+Then go where you like: cd music+jazz, ls, tag favourite 1-3. help explains the
+rest, Tab completes, Ctrl-D leaves."""
+
+EMPTY_SHELL = """\
+Your library is empty. Begin by taking some files in (they are copied; the
+originals stay):
+
+  add -t music,jazz ~/Music/*.flac
+  add --dir-tags ~/Documents                names of folders become tags
+
+Then go where you like: cd music+jazz, ls, tag favourite 1-3. help explains the
+rest, Tab completes, Ctrl-D leaves."""
+
 _HERE = """\
   lyts find TAG+TAG           files that have all of these tags
   lyts tags                   which tags there are

@@ -7,6 +7,7 @@ table, so that `lyts help` loads none of them; a test compares it with the comma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ TABLE: dict[str, Entry] = {
     "add": Entry(_BEGIN, "Takes files in."),
     "import": Entry(_BEGIN, "Takes files in with the tags they have elsewhere."),
     "export": Entry(_BEGIN, "Copies files out, with their tags and notes."),
+    "shell": Entry(_BEGIN, "Opens the shell to live in, or runs lines of it."),
     "find": Entry(_FIND, "Finds files by their tags."),
     "search": Entry(_FIND, "Finds files by the words in them."),
     "tags": Entry(_FIND, "Lists tags, and changes tags themselves."),
@@ -88,6 +90,10 @@ class Root(click.Group):
         command: click.Command = import_module(f"shell.commands.{_MODULES.get(name, name)}").command
         return command
 
+    def known_words(self) -> list[str]:
+        """All words that name a command."""
+        return [*TABLE, *ALIASES]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -96,7 +102,7 @@ class Root(click.Group):
         if command is None:
             if ctx.resilient_parsing:
                 return None, None, args[1:]
-            ctx.fail(unknown_command(name))
+            ctx.fail(unknown_command(name, self.known_words()))
         return ALIASES.get(name, name), command, args[1:]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
@@ -138,11 +144,11 @@ EXAMPLES = (
 )
 
 
-def unknown_command(name: str) -> str:
+def unknown_command(name: str, known: Sequence[str]) -> str:
     """What to say of a command that there is none of."""
     from tagfs.query.suggest import did_you_mean, near
 
-    words = [word for word, _ in near(name, [(known, 0) for known in (*TABLE, *ALIASES)], limit=2)]
+    words = [word for word, _ in near(name, [(one, 0) for one in known], limit=2)]
     hint = did_you_mean(words) or "lyts help lists the commands"
     return f"there is no command {name!r}; {hint}"
 
@@ -172,6 +178,10 @@ def root(ctx: click.Context, store: str | None, color: str | None, version: bool
         app.output.line(f"lyts {VERSION}")
         ctx.exit(0)
     if ctx.invoked_subcommand is None:
+        if app.output.out.terminal and app.output.can_ask():
+            from shell.live.start import interactive
+
+            return interactive(app, color or "auto")
         from shell.overview import show_overview
 
         return show_overview(app)

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from click import Group
 from click.exceptions import Abort, ClickException, Exit, MissingParameter, NoSuchOption, UsageError
 
 from shell.app import App
@@ -33,14 +34,23 @@ def run(arguments: Sequence[str], environ: dict[str, str] | None = None) -> int:
         from shell.complete import answer
 
         return answer(app, env[COMPLETE_VARIABLE])
+    return run_in(app, arguments)
+
+
+def run_in(app: App, arguments: Sequence[str], group: Group | None = None) -> int:
+    """Do what the words say with an `App`, which is closed then. Returns the exit code; raises nothing.
+
+    Args:
+        group: where the commands are; `shell.root.root` if not given.
+    """
     try:
         try:
-            code = _invoke(app, arguments)
+            code = _invoke(app, arguments, group)
         finally:
             app.close()
         app.output.flush()
     except BaseException as exc:  # noqa: BLE001 - the last place where an error can become a sentence
-        code = _explained(app, exc, arguments)
+        code = explained(app, exc, arguments)
         try:
             app.output.flush()
         except (OSError, ValueError):
@@ -48,18 +58,20 @@ def run(arguments: Sequence[str], environ: dict[str, str] | None = None) -> int:
     return code
 
 
-def _invoke(app: App, arguments: Sequence[str]) -> int:
-    from shell.root import root
+def _invoke(app: App, arguments: Sequence[str], group: Group | None) -> int:
+    if group is None:
+        from shell.root import root
 
+        group = root
     try:
-        with root.make_context("lyts", list(arguments), obj=app) as ctx:
-            result = root.invoke(ctx)
+        with group.make_context("lyts", list(arguments), obj=app) as ctx:
+            result = group.invoke(ctx)
     except Exit as exc:
         return exc.exit_code
     return result if isinstance(result, int) else EXIT_DONE
 
 
-def _explained(app: App, exc: BaseException, arguments: Sequence[str]) -> int:
+def explained(app: App, exc: BaseException, arguments: Sequence[str]) -> int:
     """Say what went wrong, and how that ends."""
     try:
         return _explain(app, exc, arguments)

@@ -89,14 +89,14 @@ def command(
         raise BadRequest("--count says how many there are; it goes with no --limit, --sort or --ids")
     if duplicates and (long or zero or ids or sort is not None or reverse):
         raise BadRequest("--duplicates lists groups; it goes only with --json, --count and --limit")
-    query = _whole_query(app, words, saved)
+    query = whole_query(app, words, saved)
     if duplicates:
         return _list_duplicates(app, query, as_json, count, limit)
     if count:
         return _print_count(app, query)
     if not (long or as_json or ids or sort or reverse):
         return _print_names(app, query, zero, limit)
-    ordinals = _ordered(app, query, sort, reverse, limit)
+    ordinals = ordered(app, query, sort, reverse, limit)
     if as_json:
         from shell.rows import objects
 
@@ -112,7 +112,8 @@ def command(
     return _found(app, len(ordinals))
 
 
-def _whole_query(app: App, words: Sequence[str], saved: str | None) -> str:
+def whole_query(app: App, words: Sequence[str], saved: str | None) -> str:
+    """The query that words and `--saved` mean together."""
     query = query_of(app, words)
     if saved is None:
         return query
@@ -191,7 +192,8 @@ def _lines(app: App, names: Sequence[bytes]) -> bytes:
 # -- sorted and long -----------------------------------------------------------
 
 
-def _ordered(app: App, query: str, sort: str | None, reverse: bool, limit: int | None) -> Sequence[int]:
+def ordered(app: App, query: str, sort: str | None, reverse: bool, limit: int | None) -> Sequence[int]:
+    """The files of a query in an order. Raises `QueryError`."""
     from tagfs.query.run import first, result
 
     def look(view: View) -> Sequence[int]:

@@ -19,9 +19,8 @@ lyts help tags rename      a command of a command
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...]) -> int:
     """Explains a command."""
-    from shell.root import root
-
     app = app_of(ctx)
+    root = ctx.find_root().command
     here: click.Command = root
     parent = click.Context(root, info_name="lyts", obj=app, **root.context_settings)
     for word in words:

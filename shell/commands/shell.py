@@ -10,7 +10,7 @@ from shell.command import Command, app_of
 from tagfs.errors import BadRequest
 
 EXAMPLES = """
-lyts                                      the shell; on a terminal it needs no word
+lyts shell                                opens it; lyts alone does too, on a terminal
 lyts shell -c 'cd music+flac; ls'         lines of it, and no prompt
 lyts shell tidy.lyts                      from a file
 echo 'cd draft; rm *' | lyts shell        from a pipe

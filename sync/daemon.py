@@ -40,6 +40,7 @@ from sync.patience import Patience
 from sync.placing import wanted_of
 from sync.proofs import Home, divided, home_for
 from sync.reconciling import compare
+from sync.relabelling import relabel
 from sync.shares import Myself, devices_of_nodes, shares
 from sync.sharing import share
 from sync.shelves import Shelves, guid_in
@@ -393,6 +394,7 @@ class Daemon:
         devices = [one.device_id for one in self._syncthing.devices() if one.device_id in nodes_devices]
         to_make = {set_id for members, set_id in self._set_ids().items() if self._me.guid in members} - set(standing)
         self._flow.met(to_make, self._wall_ns() // 1_000_000)
+        relabel(self._store.layout, self._sets, standing)
         wanted = shares(
             self._me,
             self._trusted,

@@ -21,23 +21,49 @@ _unpack = msgspec.msgpack.Decoder().decode
 
 
 class NodeSet(NamedTuple):
-    """A nodeset that has a folder: its id, label and members, and whether it has ledgers of its own."""
+    """A nodeset that has a folder: its id, label and members, and whether it has ledgers of its own.
+
+    `said`: the label that was stated, where another set has that.
+    """
 
     set_id: str
     label: str
     nodes: frozenset[str]
     ledgers: bool = False
+    said: str = ""
 
 
 def node_sets(view: View) -> list[NodeSet]:
-    """All nodesets that facts speak of."""
+    """All nodesets that facts speak of, no two of one node with the same label."""
     out = []
     for stated_id, packed in view.things(SET_THING):
         thing = Thing.unpacked(_unpack(packed))
-        value = thing.value("set")
-        if value is not None:
-            out.append(NodeSet(stated_id, value[0], frozenset(value[1]), thing.value("ledgers", False)))
-    return out
+        if "set" in thing.registers:
+            at, value = thing.registers["set"]
+            out.append((at, NodeSet(stated_id, value[0], frozenset(value[1]), thing.value("ledgers", False))))
+    return told_apart(out)
+
+
+def told_apart(stated: Iterable[tuple[str, NodeSet]]) -> list[NodeSet]:
+    """The sets in order of their ids, with labels by which each node can tell its own apart. Pure.
+
+    Two nodes may give two sets the same label at once, and a node that is in both would have one folder for
+    both. The older statement keeps it; the other set gets a short hash, on all nodes. Sets without a common
+    node may be called the same: two devices with one name have.
+
+    Args:
+        stated: (stamp of the statement, the set with the label that was stated).
+    """
+    by_label: dict[str, list[NodeSet]] = {}
+    out = []
+    for _, one in sorted(stated, key=lambda item: (item[0], item[1].set_id)):
+        before = by_label.setdefault(one.label.lower(), [])
+        if any(one.nodes & other.nodes for other in before):
+            out.append(one._replace(label=f"{one.label}-{one.set_id[4:12]}", said=one.label))
+        else:
+            out.append(one)
+        before.append(one)
+    return sorted(out)
 
 
 def ledger_labels(sets: Iterable[NodeSet]) -> dict[frozenset[str], str]:
@@ -51,7 +77,8 @@ def ledger_labels(sets: Iterable[NodeSet]) -> dict[frozenset[str], str]:
     taken: set[str] = set()
     for one in sorted(sets):
         if one.ledgers and set_id(one.nodes) == one.set_id:
-            label = one.label if one.label.lower() not in taken else f"{one.label}-{one.set_id[4:12]}"
+            said = one.said or one.label
+            label = said if said.lower() not in taken else f"{said}-{one.set_id[4:12]}"
             taken.add(label.lower())
             found[one.nodes] = label
     return found
@@ -62,8 +89,10 @@ class Places:
 
     def __init__(self, layout: Layout, sets: Iterable[NodeSet], node: str) -> None:
         self._layout = layout
+        sets = list(sets)
         self._by_nodes = {s.nodes: s.label for s in sets}
-        self._here = [s.label for s in sets if node in s.nodes]
+        # Last where a set's folder may still be that was given another label (`sync.relabelling`).
+        self._here = [s.label for s in sets if node in s.nodes] + [s.said for s in sets if node in s.nodes and s.said]
         self._node = node
 
     def own_label(self) -> str:

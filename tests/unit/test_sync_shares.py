@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
 
 from sync.nodes import NodeInfo, Trusted
+from sync.relabelling import relabel
 from sync.shares import Myself, Shares, devices_of_nodes, shares
 from sync.sharing import changed_devices, changed_folders, share
 from sync.syncthing.client import Syncthing
@@ -14,7 +16,7 @@ from sync.syncthing.config import DeviceConfig, FolderConfig
 from sync.syncthing.folders import data_folder, device, is_ledger_id, ledger_folder_id, set_ledger_folder_id
 from tagfs.layout import Layout
 from tagfs.nodeset import set_id
-from tagfs.place import NodeSet
+from tagfs.place import NodeSet, told_apart
 from tests.support.fake_syncthing import FakeSyncthing, a_device_id
 
 LIBRARY = "11111111-2222-4333-8444-555555555555"
@@ -175,3 +177,35 @@ def test_sharing_makes_folders_takes_out_who_left_and_leaves_the_persons_own_alo
         assert bring({})
         assert {one.device_id for one in client.devices()} == {fake.own_id, DEVICE[C], lonely}
         assert client.folder("photos").device_ids() == {fake.own_id, DEVICE[C]}
+
+
+def test_sets_that_were_given_one_label_at_once_are_told_apart_the_same_way_on_all_nodes() -> None:
+    twin = NodeSet(set_id([A, C]), AB.label.upper(), frozenset({A, C}))
+    for older, younger in ((AB, twin), (twin, AB)):
+        for stated in itertools.permutations([("1", older), ("2", younger), ("3", ALONE)]):
+            found = {one.set_id: one for one in told_apart(stated)}
+            assert found[older.set_id] == older
+            assert found[ALONE.set_id] == ALONE
+            assert found[younger.set_id].label == f"{younger.label}-{younger.set_id[4:12]}"
+            assert found[younger.set_id].said == younger.label
+    # Two devices of one name have no folder in common.
+    other = NodeSet(set_id([B]), ALONE.label, frozenset({B}))
+    assert sorted(told_apart([("1", ALONE), ("1", other)])) == sorted([ALONE, other])
+
+
+def test_the_folder_of_a_set_that_lost_its_label_moves_once_with_all_that_is_in_it(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    twin = NodeSet(set_id([A, C]), AB.label, frozenset({A, C}))
+    (younger,) = (one for one in told_apart([("1", AB), ("2", twin)]) if one.said)
+    before = tmp_path / "sets" / AB.label
+    (before / "data").mkdir(parents=True)
+    (before / ".stfolder").mkdir()
+    standing = {younger.set_id: data_folder(younger.set_id, str(before), "x", [], paused=False)}
+    elsewhere = {younger.set_id: data_folder(younger.set_id, "/elsewhere/" + AB.label, "x", [], paused=False)}
+    assert relabel(layout, [AB, younger], elsewhere) == []
+    assert relabel(layout, [AB, younger], standing) == [younger.set_id]
+    assert not before.exists()
+    assert sorted(path.name for path in (tmp_path / "sets" / younger.label).iterdir()) == [".stfolder", "data"]
+    before.mkdir()  # the other set's
+    assert relabel(layout, [AB, younger], standing) == []
+    assert before.exists()

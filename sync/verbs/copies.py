@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 
 from pyroaring import BitMap
 
@@ -12,9 +13,13 @@ from sync.verbs.where import slow_moves
 from tagfs.check.finding import Remark
 from tagfs.errors import LytsError
 from tagfs.index.read import View
+from tagfs.merge import FileState
 from tagfs.placement import read_settings, rules_of
+from tagfs.stamp import node_of
+from tagfs.standing import files_with_knows
 from tagfs.store import Machine, Store
 from tagfs.term import ALL_TERM, HOLDS
+from tagfs.verbs.tagging import chunks
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 TOPIC = "copies"
@@ -66,6 +71,7 @@ def examine(root: str, machine: Machine) -> list[Remark]:
 def _examine(store: Store, now_ms: int) -> Iterator[Remark]:
     nodes = store.read(nodes_of)
     yield from _lost(store, nodes)
+    yield from _mutual(store, nodes)
     if sum(not node.gone for node in nodes.values()) < 2:
         return
     try:
@@ -123,6 +129,31 @@ def _lost(store: Store, nodes: Mapping[str, NodeInfo]) -> Iterator[Remark]:
             TOPIC,
             f"{_files(count)} kept only by devices that were forgotten: {_some(names, count)}",
             "the bytes may be in a backup, or on that device still; lyts rm takes a file out of the library",
+        )
+
+
+def exclude_each_other(state: FileState) -> list[tuple[str, str]]:
+    """The pairs of nodes that keep each other from knowing a file, each by a statement of its own. Pure."""
+    left_out = {node: node_of(at) for node, (at, yes) in state.knows.items() if not yes}
+    pairs = combinations(sorted(left_out), 2)
+    return [(one, other) for one, other in pairs if left_out[one] == other[:8] and left_out[other] == one[:8]]
+
+
+def _mutual(store: Store, nodes: Mapping[str, NodeInfo]) -> Iterator[Remark]:
+    pairs: dict[tuple[str, str], int] = {}
+    for part in chunks(sorted(files_with_knows(store.layout.ledgers))):
+        for state in store.states(part):
+            for pair in exclude_each_other(state):
+                pairs[pair] = pairs.get(pair, 0) + 1
+    called = aliases(nodes)
+    for pair, count in pairs.items():
+        one, other = (called.get(node, node[:8]) for node in pair)
+        files = "1 file" if count == 1 else f"{count:,} files"
+        yield Remark(
+            NOTE,
+            TOPIC,
+            f"{one} and {other} each kept the other from {files}, while they were apart",
+            "what each said of it before they met may have stayed with the other; nobody can take that back",
         )
 
 

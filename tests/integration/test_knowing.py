@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sync.faces import Faces
+from sync.verbs.copies import examine
 from sync.verbs.knowing import Shown, leaving_out, show, taking_in
 from sync.verbs.placement import LAST, Around
 from tagfs.compact import drop_lines
@@ -308,6 +309,24 @@ def test_who_has_read_on_in_the_ledger_of_a_set_has_not_read_the_open_one(stores
     assert drop_lines(laptop, [ended]) > 0
     assert not any(ended in path.read_text() and "draft" in path.read_text() for path in holding(laptop, ended))
     assert_rebuild_changes_nothing(laptop)
+
+
+def test_doctor_names_two_that_kept_each_other_from_a_file(stores: list[Store]) -> None:
+    laptop, server, _ = stores
+    one, other = add_files(laptop, "letter.txt", "list.txt")
+    exchange(*stores)
+    exclude(laptop, stores, one, server)
+    exclude(laptop, stores, other, server)
+    exclude(server, stores, one, laptop)
+    settle(stores)
+    roots = [(store.layout.root, store.machine) for store in stores]
+    for store in stores:
+        store.close()
+    for root, machine in roots:
+        told = [remark.what for remark in examine(root, machine) if "each kept" in remark.what]
+        assert len(told) == 1
+        assert {"laptop", "server"} <= set(told[0].split())
+        assert "from 1 file" in told[0]
 
 
 def test_a_set_that_is_not_what_its_id_says_gets_nothing_written(stores: list[Store]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
@@ -16,10 +16,10 @@ from importlib import resources
 from typing import NamedTuple
 
 import msgspec
+from pyroaring import BitMap
 
 from tagfs.errors import LytsError
 from tagfs.guid import guid_of_bytes
-from tagfs.index.blocks import LISTED, ROW
 from tagfs.index.positions import known_segments
 from tagfs.index.read import View
 from tagfs.layout import Layout, make_folder
@@ -29,7 +29,7 @@ from tagfs.recovery import due
 from tagfs.recovery.contact import BadSettings, contact_of
 from tagfs.recovery.due import Past
 from tagfs.recovery.files import PAGES, Changed
-from tagfs.recovery.make import MANIFEST, TABLE, Maker, devices_of, kept_from_some, leads, set_folder
+from tagfs.recovery.make import MANIFEST, TABLE, Maker, devices_of, hidden_in, leads, set_folder, unlisted
 from tagfs.recovery.readme import FORMAT, SCRIPTS, script
 from tagfs.store import Store
 
@@ -38,7 +38,6 @@ GENERATED = ("README.md", "index.html", TABLE, MANIFEST, FORMAT, *SCRIPTS)
 NAMING_FILES = ("index.html", TABLE, MANIFEST)
 """Those that say something of single files, beside the pages."""
 CONFLICT = ".sync-conflict-"
-_NO_GUID = bytes(16)
 
 
 class Kept(NamedTuple):
@@ -96,10 +95,10 @@ def keep_up(
     with store.view() as view:
         sets = [one for one in node_sets(view) if os.path.isdir(set_folder(layout, one))]
         mine = [one for one in sets if leads(view, one, store.node)]
-        hidden = {one.set_id: _digest_of_files(view, one) for one in mine}
+        hidden = {one.set_id: _digest_of_hidden(view, hidden_in(view, one)) for one in mine}
         devices = {one.set_id: _digest_of_devices(view, one, layout, contact) for one in mine}
         state = digest_of(view, layout, contact)
-        unlisted = _digest_of_guids(_unlisted(view))
+        gone = _digest_of_hidden(view, unlisted(view))
         out_of = {} if dry_run else _left_out(store, view, sets, mine)
     for past in pasts.values():
         due.meet(past, state, clock())
@@ -132,7 +131,7 @@ def keep_up(
             if past.devices != devices[one.set_id] and not all_now:
                 done.append((f"sets/{one.label}", maker.set_readme(store, one)))
                 past.devices = devices[one.set_id]
-        make(ROOT, "", due.root_due_ms(pasts[ROOT], unlisted), unlisted, partial(maker.root, store))
+        make(ROOT, "", due.root_due_ms(pasts[ROOT], gone), gone, partial(maker.root, store))
         for one in mine:
             hides, when_ms = hidden[one.set_id], due.set_due_ms(pasts[one.set_id], hidden[one.set_id])
             make(one.set_id, f"sets/{one.label}", when_ms, hides, partial(maker.set, store, one))
@@ -201,28 +200,16 @@ def _names_in(path: str) -> list[str]:
         return []
 
 
-def _digest_of_files(view: View, one: NodeSet) -> str:
-    """Of which files somebody in a set is kept from."""
-    return _digest_of_guids(row.guid for _, row in view.rows(kept_from_some(view, one)))
-
-
-def _digest_of_guids(guids: Iterable[bytes]) -> str:
-    joined = b"".join(sorted(guids))
-    return blake2b(joined, digest_size=16).hexdigest() if joined else ""
-
-
-def _unlisted(view: View) -> list[bytes]:
-    """The GUIDs of files that exist for nobody here: deleted for good, or kept from this node."""
-    found = []
-    for _, raw in view.tx.cursor(view.db["rows"]):
-        found += [row[0] for row in ROW.iter_unpack(raw) if not row[3] & LISTED and row[0] != _NO_GUID]
-    return found
-
-
 def _digest_of_devices(view: View, one: NodeSet, layout: Layout, contact: str) -> str:
     names = sorted((device.guid, device.name) for device in devices_of(view, layout).values())
     said = repr((names, sorted(view.nodes_that_left()), sorted(one.nodes), contact, _own_digest()))
     return blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _digest_of_hidden(view: View, files: BitMap) -> str:
+    """Of files that are not to be named; "" for none."""
+    joined = b"".join(sorted(row.guid for _, row in view.rows(files)))
+    return blake2b(joined, digest_size=16).hexdigest() if joined else ""
 
 
 # -- what was thrown away, and what others wrote
@@ -260,10 +247,10 @@ def _left_out(store: Store, view: View, sets: list[NodeSet], mine: list[NodeSet]
     ]
     if not others:
         return {}
-    unlisted = [guid_of_bytes(guid) for guid in _unlisted(view)]
-    if not unlisted:
+    files = [guid_of_bytes(row.guid) for _, row in view.rows(unlisted(view))]
+    if not files:
         return {}
-    kept_from = {state.guid for state in store.states(unlisted) if not state.knows.get(store.node, ("", True))[1]}
+    kept_from = {state.guid for state in store.states(files) if not state.knows.get(store.node, ("", True))[1]}
     return {one.set_id: kept_from for one in others}
 
 

@@ -21,7 +21,9 @@ from pyroaring import BitMap
 from tagfs.bytes import hash_file
 from tagfs.cycles import no_cycle_search
 from tagfs.fact import parse_time_ns
+from tagfs.index.blocks import LISTED, ROW, ROWS
 from tagfs.index.read import View
+from tagfs.index.schema import U32
 from tagfs.layout import Layout
 from tagfs.ledger import folders_below
 from tagfs.place import NodeSet, node_sets
@@ -86,7 +88,7 @@ class Maker:
             with store.view() as view:
                 devices = devices_of(view, layout)
                 shelf = Shelf(layout.data(one.label, ""), "data/")
-                hidden = kept_from_some(view, one)
+                hidden = hidden_in(view, one)
                 disk = see(view, layout.scratch, [shelf], [_placed(view, one)])
                 present = BitMap([ordinal for ordinal, there in enumerate(disk.shelf) if there])
                 members = (view.posting(ALL_TERM) & present) - hidden
@@ -225,9 +227,18 @@ def leads(view: View, one: NodeSet, node: str) -> bool:
     return node in staying and node == min(staying)
 
 
-def kept_from_some(view: View, one: NodeSet) -> BitMap:
-    """The files that some node of a set may not know."""
-    hidden = BitMap()
+def unlisted(view: View) -> BitMap:
+    """The files that exist for nobody here: deleted for good, or kept from this node."""
+    found = BitMap()
+    for key, raw in view.tx.cursor(view.db["rows"]):
+        first = U32.unpack(key)[0] * ROWS
+        found.update([first + at for at, row in enumerate(ROW.iter_unpack(raw)) if not row[3] & LISTED and any(row[0])])
+    return found
+
+
+def hidden_in(view: View, one: NodeSet) -> BitMap:
+    """The files that are not to be named in a set's folder: some node of it may not know them, or they are gone."""
+    hidden = unlisted(view)
     for node in one.nodes:
         term = view.term(UNKNOWN, "", node)
         if term is not None:

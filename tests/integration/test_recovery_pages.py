@@ -33,6 +33,7 @@ from tests.support.pages import (
     clicks_to,
     data_of,
     generated,
+    manifest_of,
     open_by_name,
     pages_of,
 )
@@ -168,11 +169,11 @@ def test_recovery_05_any_file_is_three_clicks_away_by_name_and_by_tag(
     lists = [link for link in first.links if "/tags/" in link.href]
     by_tag: set[Path] = set()
     for link in lists:
-        for inner in Page(first.goes_to(link)).links:
-            goal = Page(first.goes_to(link)).goes_to(inner)
-            by_tag |= (
-                {goal} if goal in data else {one for one in map(Page(goal).goes_to, Page(goal).links) if one in data}
-            )
+        page = Page(first.goes_to(link))
+        goals = {page.goes_to(inner) for inner in page.links}
+        by_tag |= goals & data
+        for part in goals - data - {page.path, first.path}:
+            by_tag |= {*map(Page(part).goes_to, Page(part).links)} & data
     assert by_tag == data
 
 
@@ -438,6 +439,28 @@ def test_recovery_18_what_was_excluded_from_a_node_appears_in_none_of_its_pages(
                 assert word not in data, (folder, path, word)
     assert b"song.flac" in generated(shelf)["index.csv"]
     assert b"secret diary" in generated(Path(leader.layout.root))["index.csv"]
+
+
+def test_recovery_18_the_leader_of_a_set_that_is_kept_from_a_file_names_it_no_more(two: list[Store]) -> None:
+    leader, other = two
+    one = shared_set(*two)
+    holds = dict.fromkeys(one.nodes, True)
+    secret = put(other, "secret diary.txt", b"dear diary", ["private"], label=one.label, holds=holds)
+    song = put(leader, "song.flac", b"la", ["music"], label=one.label, holds=holds)
+    exchange(*two)
+    path = Path(other.layout.sets, one.label, "data", secret[:2])
+    here = Path(leader.layout.sets, one.label, "data", secret[:2])
+    here.mkdir(exist_ok=True)
+    for file in path.iterdir():
+        (here / file.name).write_bytes(file.read_bytes())  # as Syncthing brings it
+    shelf = explain(leader) / "sets" / one.label
+    assert b"secret diary" in generated(shelf)["index.csv"]
+    other.act(lambda change: change.about_file(secret, knows={str(leader.node): False}))
+    exchange(*two)
+    explain(leader)
+    for name, data in generated(shelf).items():
+        assert not any(word in data for word in (b"secret", b"private", secret.encode())), name
+    assert list(manifest_of(shelf)) == [path for path in data_of(shelf) if song in path]
 
 
 def test_recovery_20_a_set_folder_alone_explains_itself_and_gives_names_and_tags_back(

@@ -23,7 +23,7 @@ from tagfs.merge import FileState
 from tagfs.mount.acting import Statements
 from tagfs.mount.answer import Refused, fail
 from tagfs.mount.loop import aside
-from tagfs.mount.newborn import FILE_BIT, Newborn
+from tagfs.mount.newborn import FILE_BIT, Newborn, inode_of_guid
 from tagfs.mount.renaming import Renaming
 from tagfs.views import attributes, saving
 from tagfs.views.desktop import is_for_notes
@@ -250,10 +250,16 @@ class Changes(Renaming):
     def _state_what_was_not(self) -> None:
         """What could not be stated when it was closed: there may be room again."""
         for guid, path in list(self._unstated.items()):
-            self._try(self._state_bytes, Guid(guid), path, saving.UNKNOWN)
+            self._try(self._state_if_quick, Guid(guid), path)
         for newborn in self.nursery:
             if not newborn.is_temporary and not newborn.handles:
-                self._try(self._grow_up, newborn)
+                self._try(self._give_birth_if_quick, newborn)
+
+    def _state_if_quick(self, guid: Guid, path: str) -> None:
+        inode = inode_of_guid(guid)
+        if self.following.is_ready(inode, path):
+            self._state_bytes(guid, path, saving.UNKNOWN)
+            self._is_followed_no_more(inode)
 
     def _age(self) -> None:
         self._try(lambda: self._upkeep.tick(self.looks.view(), self._now()))
@@ -271,7 +277,13 @@ class Changes(Renaming):
             if newborn.companion and self._database_stands(newborn):
                 continue
             if newborn.is_temporary and becomes_ordinary(newborn.name, age, newborn.handles > 0):
-                self._try(self._give_birth, newborn, saving.UNKNOWN)
+                self._try(self._give_birth_if_quick, newborn)
+
+    def _give_birth_if_quick(self, newborn: Newborn) -> None:
+        """A newborn becomes a file of the library; a large one when it is hashed, at a later tick."""
+        if self.following.is_ready(newborn.inode, newborn.path):
+            self._give_birth(newborn, saving.UNKNOWN)
+            self._is_followed_no_more(newborn.inode)
 
     def _database_stands(self, newborn: Newborn) -> bool:
         database = database_of(newborn.name)

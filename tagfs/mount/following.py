@@ -153,18 +153,32 @@ class Following:
         followed = self._current(inode, found)
         return (found.st_size if followed is None else followed.progress.left_bytes) <= AT_ONCE_BYTES
 
+    def is_ready(self, inode: int, path: str) -> bool:
+        """The same of what stands at `path`; else the thread begins, and it is so later: for who does not wait."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if self.is_quick(inode, fd):
+                return True
+            self._begin(self._followed_anew(inode, fd))
+        finally:
+            os.close(fd)
+        return False
+
     async def ready(self, inode: int, fd: int) -> bool:
         """Hash what is open here, so that `digest` is quick. False where that is in vain: somebody goes on writing."""
         for _ in range(TRIES):
             if self.is_quick(inode, fd):
                 return True
-            found = os.fstat(fd)
-            followed = self._current(inode, found)
-            if followed is None:
-                self.forget(inode)
-                followed = self._follow(inode, fd, found)
-            await self._finish(followed)
+            await self._finish(self._followed_anew(inode, fd))
         return self.is_quick(inode, fd)
+
+    def _followed_anew(self, inode: int, fd: int) -> _Followed:
+        found = os.fstat(fd)
+        followed = self._current(inode, found)
+        if followed is None:
+            self.forget(inode)
+            followed = self._follow(inode, fd, found)
+        return followed
 
     def _current(self, inode: int, found: os.stat_result) -> _Followed | None:
         """What was hashed of a file, if it counts for bytes that are such."""
@@ -190,12 +204,17 @@ class Following:
 
     async def _finish(self, followed: _Followed) -> None:
         """Wait until the thread has come to the end, or what was hashed does not count any more."""
+        done = self._begin(followed)
+        with thread_at_work():
+            await done.wait()
+
+    def _begin(self, followed: _Followed) -> trio.Event:
+        """Let the thread come to the end, and tell."""
         self._token = trio.lowlevel.current_trio_token()
         if followed.done is None:
             followed.done = trio.Event()
         self._line_up(followed)
-        with thread_at_work():
-            await followed.done.wait()
+        return followed.done
 
     # -- the thread
 

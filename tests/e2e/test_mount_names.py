@@ -7,13 +7,14 @@ the few steps that matter.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounting import need_fuse
+from tests.support.mounting import eventually, need_fuse
 from tests.support.steered import Program, Steered, called, steered
 
 
@@ -302,3 +303,24 @@ def test_what_a_save_took_the_bytes_of_is_nowhere_to_be_opened(mount: Steered) -
         open(mount / "all/made.txt", "r+b").close()
     assert mount.guid("tags/a/doc.txt") == doc
     assert mount.read("tags/a/doc.txt") == mount.read("all/doc.txt") == b"new"
+
+
+def test_a_large_file_of_passing_use_becomes_an_ordinary_one_once_it_is_hashed(mount: Steered) -> None:
+    """In the thread: at the tick itself it is only begun, and nobody waits."""
+    content = b"0123456789abcdef" * (1 << 18)
+    with open(mount / "untagged/film.part", "xb", buffering=0) as file:
+        os.pwrite(file.fileno(), content[-1:], len(content) - 1)  # so it is not hashed behind its writer
+        file.write(content[:-1])
+    (mount / "untagged/short.part").write_bytes(b"short")
+    mount.advance(4_000)
+    mount.age()
+    assert [one["name"] for one in mount.facts().values()] == ["short.part"]
+
+    def is_born() -> bool:
+        mount.age()
+        return len(mount.facts()) == 2
+
+    eventually(is_born)
+    (film,) = [one for one in mount.facts().values() if one["name"] == "film.part"]
+    assert film["sha256"] == hashlib.sha256(content).hexdigest()
+    assert mount.read("untagged/film.part") == content

@@ -37,8 +37,8 @@ PAUSE_S = 0.02
 """The index follows when no file was born for so long,"""
 LONGEST_S = 0.2
 """and after so long in any case,"""
-MANY = 128
-"""and when so many wait: what a view finds known is let go in one request, at 10 us each."""
+MANY = 64
+"""and when so many wait: what a view finds known is let go in one request, at 15 to 20 us each."""
 
 
 class Gathering:

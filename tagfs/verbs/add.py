@@ -414,7 +414,8 @@ class Adder:
                 if (other := self._bring(ready.source, only_by_copy=True)) is not None:
                     again.append(other)
                 continue
-            self._met.add(added.guid)
+            if self._options.wherever:
+                self._met.add(added.guid)
             if added.known:
                 if ready.has_bytes:
                     remove(ready.place)

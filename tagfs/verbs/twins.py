@@ -25,6 +25,8 @@ from tagfs.term import ALL_TERM, FROM
 
 SHOWN = 100
 """Of files with the same bytes at most so many are named."""
+SHARED = 16
+"""Of a hash that so many files have, what was found stays for the next batch."""
 
 
 class Twins:
@@ -41,11 +43,22 @@ class Twins:
     def begin(self, view: View) -> None:
         """Before a batch, in its action: forget all if files came that this run did not add."""
         now = view.ordinal_total()
-        if now != self._expected:
-            self._with_hash.clear()
-            self._by_name.clear()
-            self._living.clear()
+        changed = now != self._expected
+        # What few files share is asked for again as quickly; a run of a million files must not keep it all.
+        for sha256 in [one for one in self._with_hash if changed or not self._is_shared(one)]:
+            del self._with_hash[sha256]
+            self._living.pop(sha256, None)
+        for key in [one for one in self._by_name if one[0] not in self._with_hash]:
+            del self._by_name[key]
         self._now = self._expected = now
+
+    def _is_shared(self, sha256: str) -> bool:
+        return max(len(self._with_hash[sha256]), len(self._living.get(sha256, ()))) >= SHARED
+
+    @property
+    def kept(self) -> int:
+        """For how many hashes something is kept."""
+        return len(self._with_hash)
 
     def expect(self, births: int) -> None:
         """At the end of the batch: so many files were stated."""

@@ -10,9 +10,9 @@ import tagfs.verbs.add
 from tagfs.bytes import Taken, take
 from tagfs.check.fsck import fsck
 from tagfs.store import Store
-from tagfs.verbs.add import Adder, Options, add
+from tagfs.verbs.add import BATCH_FILES, Adder, Options, add
 from tagfs.verbs.naming import rename
-from tagfs.verbs.twins import SHOWN
+from tagfs.verbs.twins import SHARED, SHOWN
 from tests.support.stores import Machine, make_store
 
 MANY = 600
@@ -40,6 +40,20 @@ def test_many_files_with_the_same_bytes_are_looked_at_a_few_times_each(tmp_path:
             assert [one.known for one in report.added] == [known] * MANY
             assert adder.twins.looks <= 3 * MANY + SHOWN
         assert max(len(one.same_bytes_as) for one in add(store, [str(tmp_path)], Options()).added) <= SHOWN
+        assert fsck(store) == []
+
+
+def test_a_run_keeps_only_what_many_files_share(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    _empty_files(folder, SHARED)
+    for number in range(BATCH_FILES * 2):
+        (folder / f"other-{number}").write_text(str(number))
+    with make_store(tmp_path / "store", Machine()) as store:
+        adder = Adder(store, Options())
+        for _ in range(2):
+            adder.run([str(folder)])
+            assert adder.twins.kept <= BATCH_FILES + 1
+            adder._seen.clear()
         assert fsck(store) == []
 
 

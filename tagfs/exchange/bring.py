@@ -31,6 +31,7 @@ from tagfs.errors import BadRequest, BadTag
 from tagfs.exchange import sidecar, tmsu
 from tagfs.exchange.export import ASIDE
 from tagfs.exchange.sidecar import Entry
+from tagfs.face import DEFAULT_MODE
 from tagfs.fact import name_is_possible, parse_time_ns
 from tagfs.guid import is_guid
 from tagfs.layout import Layout
@@ -123,6 +124,8 @@ class Importer:
         self.adder = Adder(
             store, Options(tags=tags, dry_run=dry_run, wherever=True, others=_Guids(self._given)), progress
         )  # fmt: skip
+        # These tables say when it is another; that of the file is a store's own, or of a disk that has none.
+        self._usual_mode = DEFAULT_MODE if os.path.basename(self.found.path) in (sidecar.NAME, STORE_TABLE) else None
         self._linked: set[tuple[int, int]] = set()
         """Device and inode of what came already, of files with several names."""
         self._inside: dict[str, bool] = {}
@@ -248,7 +251,7 @@ class Importer:
             added_ms=None if added_ns is None else added_ns // 1_000_000,
             modified_ns=modified_ns,
             sha256=row.sha256,
-            mode=int(mode, 8) if isinstance(mode, str) and re.fullmatch("[0-7]{1,4}", mode) else None,
+            mode=int(mode, 8) if isinstance(mode, str) and re.fullmatch("[0-7]{1,4}", mode) else self._usual_mode,
             xattrs=_xattrs(more.get("xattr")),
         )
 

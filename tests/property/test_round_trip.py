@@ -174,13 +174,18 @@ def test_without_its_table_names_tags_and_notes_come_back_from_the_attributes(wi
 
 
 def test_a_copy_of_the_export_on_a_disk_without_links_and_attributes_is_as_good(tmp_path: Path) -> None:
-    wishes = [Wish("a.txt", ["x", "y"], "note", b"1", None, START_MS - 5, 10**18, 0o600, b"z")]
+    wishes = [
+        Wish("a.txt", ["x", "y"], "note", b"1", None, START_MS - 5, 10**18, 0o600, b"z"),
+        Wish("b.txt", ["x"], "", b"2", None, START_MS - 5, 10**18, 0o644, None),
+    ]
     with make_store(tmp_path / "one", Machine(1)) as one, make_store(tmp_path / "two", Machine(2)) as two:
         fill(one, tmp_path / "files", wishes)
         export(one, tmp_path / "out", "tags")
         shutil.copytree(tmp_path / "out", tmp_path / "copy", copy_function=shutil.copyfile)
+        for path in (tmp_path / "copy").rglob("*.txt"):
+            path.chmod(0o755)
         done = Importer(two, str(tmp_path / "copy")).run()
-        assert (len(done.report.added), done.report.problems) == (1, [])
+        assert (len(done.report.added), done.report.problems) == (2, [])
         assert faces(two) == faces(one)
 
 

@@ -55,6 +55,8 @@ class Index:
         """For `View.name`: number of a block -> (transaction, its names)."""
         self.names_met = -1
         """The block of the name last asked for."""
+        self.found_by_words: dict[str, Any] = {}
+        """Words of `search/WORDS/` -> ordinals that the full text found for them (`mount.searching`)."""
         self.closed = False
         self.in_use = allocate_lock()
         """Held by a thread that reads beside the one that opened the index: what it reads must not be unmapped."""

@@ -71,6 +71,14 @@ def errno_of(exc: BaseException) -> int:
     return errno.EIO
 
 
+class Later(Exception):
+    """Raised by a handler that is `at_once` where it cannot be: what is to be waited for."""
+
+    def __init__(self, answer: Callable[[], Awaitable[Any]]) -> None:
+        self.answer = answer
+        super().__init__()
+
+
 def answered(handler: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """A handler that raises nothing but `FUSEError`."""
 
@@ -92,7 +100,11 @@ def at_once(handler: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     @functools.wraps(handler)
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return handler(*args, **kwargs)
+            try:
+                return handler(*args, **kwargs)
+            except Later as later:
+                answer: R = await later.answer()
+                return answer
         except FUSEError:
             raise
         except Exception as exc:  # noqa: BLE001 - as above

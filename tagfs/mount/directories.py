@@ -129,6 +129,10 @@ class Known:
             self.query = tree.saved_query(view, self.directory.name)
         return new
 
+    def look_again(self) -> None:
+        """What it holds may be another thing now, though the index is the same."""
+        self.files_at = min(self.files_at, 0)
+
     def forget_files(self) -> None:
         """Ordinals mean other files now."""
         self.files_at = -1

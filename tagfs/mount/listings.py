@@ -23,6 +23,7 @@ from tagfs.mount.desktop import NOTE_BIT
 from tagfs.mount.directories import Known, ViewFiles
 from tagfs.mount.entries import Entries
 from tagfs.mount.newborn import FILE_BIT
+from tagfs.mount.searching import Searches
 from tagfs.store import Store
 from tagfs.views import listing, tree
 from tagfs.views.desktop import ENDING
@@ -70,6 +71,7 @@ class Listings(Entries):
     ) -> None:
         super().__init__(store, clock, monotonic_ns, tags_only=tags_only, read_only=read_only)
         self._listed: dict[int, _Listed] = {}
+        self._searches = Searches(store.layout.root, self._looks, monotonic_ns)
         self._next_handle = 1
         self._looks.on_new_index = self._begin_anew
 
@@ -80,10 +82,20 @@ class Listings(Entries):
             listed.is_stale = True
 
     async def opendir(self, inode: int, ctx: Any) -> int:
+        known = self._known(inode)
+        if known.directory.kind is Kind.SEARCH_RESULT:
+            await self._search(known)
         handle = self._next_handle
         self._next_handle += 1
         self._listed[handle] = await self._snapshot(self._known(inode))
         return handle
+
+    async def _search(self, known: Known) -> None:
+        """See that what is found by words is not too old."""
+        words = known.directory.name
+        if self._searches.are_due(self._looks.view(), words):
+            await self._searches.look(words)
+            known.look_again()
 
     async def _snapshot(self, known: Known) -> _Listed:
         clock = self._clock()

@@ -27,7 +27,7 @@ import pyfuse3
 import trio
 from pyfuse3 import EntryAttributes, FileInfo
 
-from tagfs.mount.answer import Refused, all_answered, at_once, fail
+from tagfs.mount.answer import Later, Refused, all_answered, at_once, fail
 from tagfs.mount.desktop import NOTE_BIT
 from tagfs.mount.directories import DIRECTORY_BIT, Known
 from tagfs.mount.entries import STATIC_BIT
@@ -79,6 +79,7 @@ class Mount(Listings):
     def finish(self) -> None:
         """After the last request."""
         self.changes.finish()
+        self._searches.finish()
         self._looks.drop()
 
     # -- names
@@ -98,6 +99,8 @@ class Mount(Listings):
         if known.holds_files:
             if len(name) > MAX_NAME_BYTES:
                 fail(errno.ENAMETOOLONG)
+            if known.directory.kind is Kind.SEARCH_RESULT and self._searches.are_due(view, known.directory.name):
+                raise Later(lambda: self._lookup_found(known, name))
             ordinal = self.changes.resolve(view, known, name)
             if ordinal is not None:
                 return self._file_entry(view, ordinal)
@@ -120,6 +123,13 @@ class Mount(Listings):
         if data is not None:
             return self._static_entry(known, text, data)
         return fail(errno.ENOENT)
+
+    async def _lookup_found(self, known: Known, name: bytes) -> EntryAttributes:
+        """A file among those found by words, which are asked for first."""
+        await self._search(known)
+        view = self._looks.view()
+        ordinal = self.changes.resolve(view, known, name)
+        return self._file_entry(view, ordinal) if ordinal is not None else fail(errno.ENOENT)
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         for inode, lookups in inode_list:

@@ -1,4 +1,4 @@
-"""The process that makes pages beside all others: `python -m tagfs.recovery.background STORE`.
+"""The process that makes pages and reads new files for the full text: `python -m tagfs.recovery.background STORE`.
 
 Whoever changed something starts it (`nudge`): a command as it ends, the mount and the daemon now
 and then. It runs at the lowest priority, makes what is due, waits for what will be, with nothing
@@ -104,6 +104,7 @@ def attend(root: str, environ: Mapping[str, str], ends: Callable[[], bool], wait
     from tagfs.recovery.keeping import at_work, keep_up
     from tagfs.recovery.make import Ended
     from tagfs.store import Store
+    from tagfs.text.indexing import index_some, to_do
 
     layout = Layout(root)
     while not ends():
@@ -117,6 +118,8 @@ def attend(root: str, environ: Mapping[str, str], ends: Callable[[], bool], wait
                     kept = keep_up(store, environ, ends=ends)
                 except Ended:
                     return
+                if to_do(store):
+                    index_some(store, store.machine.random_bytes, ends=ends)
                 now_ms = store.machine.wall_ms()
         if kept.next_ms is None:
             return

@@ -74,8 +74,12 @@ class Writer(Protocol):
     def put(self, document: Document) -> None:
         """Let a file be found, and no more by what was put before. Each GUID once a batch."""
 
-    def drop(self, guid: str) -> None:
-        """Forget a file; nothing happens where it is not known."""
+    def drop(self, guid: str, *, wipe: bool = False) -> None:
+        """Forget a file; nothing happens where it is not known.
+
+        Args:
+            wipe: no word of it may stay on the disk, which costs writing everything anew.
+        """
 
 
 class TextIndex(Protocol):

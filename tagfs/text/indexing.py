@@ -14,7 +14,8 @@ notes, contents or holders. Rules:
   (queue `w`).
 - The queue and the full text belong together by a number in both. Where they do not match,
   one of them was made again: all files are queued, and what the library no longer has is dropped.
-- Trashed, ended and excluded files are dropped: no word of theirs stays.
+- Trashed files are dropped; of files that ended, or that this node may not know any more, no
+  word stays on the disk.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ from tagfs.store import Machine, Store, this_machine
 from tagfs.term import ALL_TERM
 from tagfs.text.documents import Document, TextIndexBroken
 from tagfs.text.reading import Reader
-from tagfs.text.whooshed import WhooshIndex
 
 if TYPE_CHECKING:
     from tagfs.index.read import View
+    from tagfs.text.whooshed import WhooshIndex
 
 BATCH_FILES = 1_000
 BATCH_CHARS = 24_000_000
@@ -71,8 +72,7 @@ class Done(NamedTuple):
 class _Queued(NamedTuple):
     ordinal: int
     guid: str
-    face: Face | None
-    """None: it is to be forgotten."""
+    face: Face
     path: str | None
 
 
@@ -145,6 +145,8 @@ def index_all(store: Store, random_bytes: Callable[[int], bytes], *, told: Told 
 @contextmanager
 def _opened(store: Store, random_bytes: Callable[[int], bytes]) -> Iterator[WhooshIndex]:
     """The full text, with the queue that belongs to it."""
+    from tagfs.text.whooshed import WhooshIndex  # dear to load, and mostly there is nothing to do
+
     text = WhooshIndex(store.layout.text, create=True)
     try:
         ident = _identity(store.layout.text, random_bytes)
@@ -183,7 +185,7 @@ def _begin_anew(store: Store, text: WhooshIndex, ident: bytes) -> None:
     if gone:
         with text.writing() as writer:
             for guid in gone:
-                writer.drop(guid)
+                writer.drop(guid, wipe=True)
 
     def queue_all(tx: Any, db: Any) -> None:
         _alter(tx, db, TEXT_QUEUE, living, BitMap())
@@ -235,7 +237,7 @@ def _queue_what_came(store: Store) -> None:
     with store.view() as view:
         waiting = [o for _, files in _queue(view, WAITING_QUEUE) for o in files]
         guids = [view.guid(o) for o in waiting]
-    came = BitMap([one.ordinal for one in _looked_up(store, waiting, guids) if one.face is None or one.path])
+    came = BitMap([one.ordinal for one in _looked_up(store, waiting, guids) if one.path or not one.face.listed])
 
     def move(tx: Any, db: Any) -> None:
         _alter(tx, db, TEXT_QUEUE, came, BitMap())
@@ -281,10 +283,8 @@ def _looked_up(store: Store, ordinals: list[int], guids: list[str]) -> Iterator[
         nodes = list(view.node_names())
         for ordinal, guid, state in zip(ordinals, guids, states, strict=True):
             face = face_of(state, store.node, nodes)
-            if not face.listed or face.trashed:
-                yield _Queued(ordinal, guid, None, None)
-            else:
-                yield _Queued(ordinal, guid, face, where.find(face.data, face.holds))
+            path = where.find(face.data, face.holds) if face.listed and not face.trashed else None
+            yield _Queued(ordinal, guid, face, path)
 
 
 def _index_batch(
@@ -301,15 +301,15 @@ def _index_batch(
     known = text.digests(guids)
     read, waiting = BitMap(), BitMap()
     puts: list[Document] = []
-    drops: list[str] = []
+    drops: list[tuple[str, bool]] = []
     chars = 0
     for one in _looked_up(store, ordinals, guids):
         if ends() or chars > BATCH_CHARS:
             break
         read.add(one.ordinal)
-        if one.face is None:
+        if not one.face.listed or one.face.trashed:
             if one.guid in known:
-                drops.append(one.guid)
+                drops.append((one.guid, not one.face.listed))
             continue
         if one.path is None and store.node in one.face.holds:
             waiting.add(one.ordinal)
@@ -325,8 +325,8 @@ def _index_batch(
         chars += len(contents)
     if puts or drops:
         with text.writing() as writer:
-            for guid in drops:
-                writer.drop(guid)
+            for guid, wipe in drops:
+                writer.drop(guid, wipe=wipe)
             for document in puts:
                 writer.put(document)
     return read, waiting

@@ -164,15 +164,16 @@ class WhooshIndex:
     def writing(self) -> Iterator[Writer]:
         with _translated(self.path):
             writer = self._index.writer(limitmb=_LIMIT_MB)
+        batch = _Batch(self, writer)
         try:
-            yield _Batch(self, writer)
+            yield batch
         except BaseException:
             with _translated(self.path):
                 writer.cancel()
             raise
         with _translated(self.path):
             try:
-                writer.commit()
+                writer.commit(optimize=batch.wipes)
             except BaseException:
                 _let_go(writer)
                 raise
@@ -239,6 +240,7 @@ class _Batch:
     def __init__(self, index: WhooshIndex, writer: Any) -> None:
         self._index = index
         self._writer = writer
+        self.wipes = False
 
     def put(self, document: Document) -> None:
         with _translated(self._index.path):
@@ -253,9 +255,11 @@ class _Batch:
                 **fields_of(document),
             )
 
-    def drop(self, guid: str) -> None:
+    def drop(self, guid: str, *, wipe: bool = False) -> None:
         with _translated(self._index.path):
-            self._writer.delete_by_term("guid", guid)
+            if self._writer.delete_by_term("guid", guid):
+                # What is deleted stays in its segment until that is written anew.
+                self.wipes = self.wipes or wipe
 
 
 def _query(question: Question) -> Any:

@@ -23,7 +23,7 @@ Your library, as directories
   ids/1a2b3c4d              one file by its identity
   nodes/NODE/               what a device of yours holds
   trash/                    what was removed
-  search/WORDS/             files that contain the words
+  search/WORDS/             the files that answer best: cd "search/red wine -cake"
 
 Copying a file into tags/music+flac adds it to the library with both tags. mv from one tag
 to another retags, ln adds a tag, cp makes a second file. rm takes off the last tag of the
@@ -39,18 +39,10 @@ Signature: 8a477f597d28d172789f06886806bc55
 # back up the store instead. https://bford.info/cachedir/
 """
 
-_NO_SEARCH_YET = """\
-Full text search is not there yet, so nothing is found here.
-By name, tag, kind or time: lyts find name=letter%, or cd into tags/name=letter%
-"""
-
 _ROOT_FILES: Mapping[str, bytes] = {"README.md": _README.encode(), "CACHEDIR.TAG": _CACHEDIR_TAG.encode()}
-_SEARCH_FILES: Mapping[str, bytes] = {"README.md": _NO_SEARCH_YET.encode()}
 _NONE: Mapping[str, bytes] = {}
 
 
 def static_files(directory: Directory) -> Mapping[str, bytes]:
     """Name -> contents of what a directory shows besides files of the library."""
-    if directory.kind is Kind.ROOT:
-        return _ROOT_FILES
-    return _SEARCH_FILES if directory.kind is Kind.SEARCH_RESULT else _NONE
+    return _ROOT_FILES if directory.kind is Kind.ROOT else _NONE

@@ -223,10 +223,13 @@ def result(view: View, directory: Directory, clock: Clock) -> BitMap:
     """
     kind = directory.kind
     if directory.tree is not None or kind is Kind.SAVED_RESULT:
-        found = plan_of(view, directory, clock)
-        return run(found, view) if found is not None else BitMap()
+        plan = plan_of(view, directory, clock)
+        return run(plan, view) if plan is not None else BitMap()
     if kind is Kind.RECENT:
         return recent(view, clock.now_ms)
+    if kind is Kind.SEARCH_RESULT:
+        found = view.index.found_by_words.get(directory.name)
+        return found & view.posting(ALL_TERM) if found else BitMap()
     term = _term_of(view, directory)
     return view.posting(term) if term is not None else BitMap()
 
@@ -250,7 +253,7 @@ def depends_on(view: View, directory: Directory) -> frozenset[int] | None:
             return None
         found: set[int] = set()
         return frozenset(found) if _gather_terms(view, tree, found) else None
-    if kind is Kind.RECENT:
+    if kind in (Kind.RECENT, Kind.SEARCH_RESULT):
         return None
     if kind in (Kind.ALL, Kind.UNTAGGED, Kind.NODE, Kind.VALUES) or kind in _TRASHES:
         term = _term_of(view, directory)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pyroaring import BitMap
 
 from tagfs.glossary import NODE_THING
 from tagfs.store import Store
@@ -668,9 +669,12 @@ def test_directories_of_files(mount: Mounted) -> None:
     assert mount.ls("search") == mount.ls("ids") == []
 
 
-def test_search_says_that_it_is_not_there_yet(mount: Mounted) -> None:
-    found = mount.store.read(lambda view: mount.directory(view, "search/any words"))
-    assert b"not there yet" in static_files(found)["README.md"]
+def test_search_holds_the_living_files_that_were_found_by_its_words(mount: Mounted) -> None:
+    with mount.store.view() as view:
+        found = [view.ordinal(mount.guid(path)) for path in ("all/both", "all/song", "trash/gone")]
+        view.index.found_by_words["any words"] = BitMap(found)
+    assert mount.files("search/any words") == ["both", "song"]
+    assert mount.files("search/other words") == []
     assert not mount.exists("search/.git")
 
 

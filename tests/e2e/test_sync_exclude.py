@@ -66,12 +66,14 @@ def settled(library: Library) -> None:
 def test_an_excluded_node_forgets_and_is_told_nothing_more_and_include_tells_it_all(tmp_path: Path) -> None:
     with Library(tmp_path, ["laptop", "server", "tablet"]) as library:
         laptop, server, tablet = library
-        data = os.urandom(60_000)
+        data = b"quincejelly " + os.urandom(30_000).hex().encode()
         guid = laptop.add("letter.txt", data, "post")
         other = laptop.add("song.txt", b"la la", "music")
         until_tags([laptop, server, tablet], guid, "post")
         laptop.lyts("restore", "--nodes", "server,tablet", "letter.txt")
         library.until_placed(guid, "laptop", "server", "tablet", data=data)
+        assert "letter.txt" in server.lyts("search", "quincejelly")
+        assert any(b"quincejelly" in path.read_bytes() for path in (Path(server.root) / "text").iterdir())
         said = laptop.lyts("exclude", "--nodes", "server", "letter.txt")
         assert "server is no longer told of letter.txt" in said
         until(lambda: not knows(server, guid), "the server forgets")
@@ -82,6 +84,8 @@ def test_an_excluded_node_forgets_and_is_told_nothing_more_and_include_tells_it_
         server.lyts("find", "post", code=1)
         server.lyts("show", "letter.txt", code=1)
         assert "post" not in server.lyts("tags")
+        server.lyts("search", "quincejelly", code=1)
+        assert not any(b"quincejelly" in path.read_bytes() for path in (Path(server.root) / "text").iterdir())
         # What is said from now on goes to those who may know it, whoever says it.
         laptop.lyts("tag", SECRET, guid)
         until_tags([laptop, tablet], guid, "post", SECRET)

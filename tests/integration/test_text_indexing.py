@@ -17,7 +17,7 @@ from tagfs.nodeset import folder_name, set_id
 from tagfs.store import Store, this_machine
 from tagfs.text import reading
 from tagfs.text.documents import TextIndexBroken
-from tagfs.text.indexing import Done, begin_in_background, index_all, index_some, lock_path, to_do
+from tagfs.text.indexing import Done, begin_in_background, index_some, lock_path, to_do
 from tagfs.text.reading import Reader
 from tagfs.text.search import question_of, search
 from tagfs.verbs.add import Options, add
@@ -93,8 +93,6 @@ def test_no_word_of_a_file_that_ended_stays_in_the_full_text(store: Store, tmp_p
     index(store)
     store.act(lambda change: purge_now(change, guids["a_txt"]))
     index(store)
-    # Whoosh writes a segment anew when enough of it is gone; making it again leaves nothing at all.
-    index_all(store, os.urandom)
     assert not any(b"secretword" in path.read_bytes() for path in Path(store.layout.text).iterdir())
     os.unlink(store.layout.data("laptop", next(Path(store.layout.sets).rglob("*a.txt")).relative_to(
         Path(store.layout.sets) / "laptop" / "data").as_posix()))  # fmt: skip

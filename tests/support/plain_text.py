@@ -31,7 +31,7 @@ class _Batch:
     def put(self, document: Document) -> None:
         self.documents[document.guid] = clean(document)
 
-    def drop(self, guid: str) -> None:
+    def drop(self, guid: str, *, wipe: bool = False) -> None:
         self.documents.pop(guid, None)
 
 

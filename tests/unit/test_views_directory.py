@@ -311,7 +311,7 @@ def test_what_makes_a_result_stale(mount: Mounted) -> None:
         assert len(of(path) or ()) == 1
     for path in ("tags/year=..", "tags/mus%", "tags/size=1..", "tags/name=a", "recent", "trash", "saved/torn"):
         assert of(path) is None
-    for path in ("", "tags", "search/x", "ids"):
+    for path in ("", "tags", "ids"):
         assert of(path) == frozenset()
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from hashlib import sha256
@@ -623,3 +624,60 @@ def test_empty_and_strange_sources_are_no_error(tmp_path: Path, tool: str) -> No
     run(tool, tmp_path / "out", tmp_path / "empty")
     assert "0 files came out" in report(tmp_path / "out")
     assert "is not a folder" in run(tool, tmp_path / "out", tmp_path / "missing", code=2).err
+
+
+# -- several processes at once
+
+SEVERAL = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+import recover
+recover.MANY_FILES = 5
+recover.processors = lambda: 3
+{more}
+sys.exit(recover.main(sys.argv[1:]))
+"""
+
+
+def run_several(out: Path, root: Path, more: str = "", code: int = 0) -> str:
+    """`recover.py` with three processes that copy, however few files there are."""
+    folder = str(Path(script().__file__ or "").parent)
+    words = [sys.executable, "-I", "-B", "-c", SEVERAL.format(more=more), folder, str(out), str(root)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done
+    return done.stderr
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    root = tmp_path / "store"
+    with make_store(root) as store:
+        library(store)
+        for number in range(40):
+            put(store, f"{number % 7}.bin", bytes([number]) * 100_000, [f"t{number % 3}", f"u{number % 5}"])
+    next(root.glob("sets/*/data/*/*--letter.txt")).write_bytes(b"damaged")
+    return root
+
+
+def test_several_processes_make_the_tree_that_one_makes(many: Path, tmp_path: Path) -> None:
+    run("python", tmp_path / "one", many, code=1)
+    run_several(tmp_path / "several", many, code=1)
+    assert tree(tmp_path / "several") == tree(tmp_path / "one")
+    run_several(tmp_path / "several", many, code=1)
+    assert tree(tmp_path / "several") == tree(tmp_path / "one")
+
+
+def test_what_an_ended_process_leaves_is_done_by_the_others(many: Path, tmp_path: Path) -> None:
+    run("python", tmp_path / "one", many, code=1)
+    run_several(tmp_path / "several", many, "recover.Target.work_apart = lambda self: os._exit(9)", code=1)
+    assert tree(tmp_path / "several") == tree(tmp_path / "one")
+
+
+@pytest.mark.needs_root
+def test_17_several_processes_on_a_full_disk_stop_with_one_message(many: Path, small_disk: Path) -> None:
+    said = run_several(small_disk / "out", many, code=3)
+    assert said.count("is full") == 1
+    assert not (small_disk / "out/.recovering").exists()
+    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
+    run_several(small_disk / "out", many, code=1)
+    assert len(set(files(small_disk / "out").values())) == 44

@@ -472,12 +472,17 @@ class Row(NamedTuple):
     data: str  # the name of its data file
 
 
+_GRAMMAR = re.compile("[/,+=%]")
+
+
 def in_bytes(texts: Iterable[str]) -> List[str]:
     """Texts in the order of their UTF-8."""
     return sorted(texts, key=lambda text: text.encode("utf-8", "replace"))
 
 
 def escape(text: str) -> str:
+    if not _GRAMMAR.search(text):
+        return text
     return "".join("%{:02X}".format(ord(ch)) if ch in "/,+=%" else ch for ch in text)
 
 
@@ -807,6 +812,15 @@ class Target:
         except OSError as exc:
             raise self._full(exc)
 
+    def work_apart(self) -> None:
+        """In another process: what is half done gets a name of its own."""
+        self._part = os.path.join(self._work, "part-{}".format(os.getpid()))
+        self.without_links = 0
+
+    def look_again(self) -> None:
+        """Other processes have put files here."""
+        self._have.clear()
+
     def path(self, place: str) -> str:
         return self.root + os.sep + (place if os.sep == "/" else place.replace("/", os.sep))
 
@@ -979,6 +993,18 @@ def time_ns(text: str) -> Optional[int]:
 # -- the whole ------------------------------------------------------------------------------------------
 
 
+MANY_FILES = 500
+Copied = Tuple[str, int, List[Tuple[int, str]]]
+"""The place a file came to ("" for none), which of its bytes were used, and which could not be read, and why."""
+
+
+def processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
 class Recovery:
     """One run. What it finds out is told in the report."""
 
@@ -1032,21 +1058,20 @@ class Recovery:
 
     def _what_is_in_place(self, where: Places, told: Any) -> List[Found]:
         """Copy the files whose bytes stand where they belong and are right. Returns all other bytes."""
+        jobs: Dict[str, List[Found]] = {}
+        for found in self.sources.bytes:
+            if found.in_place and found.guid in self.rows:
+                jobs.setdefault(found.guid, []).append(found)
+        done: Set[str] = set()
+        for guid, (place, used, unreadable) in self._copied(jobs, where, told).items():
+            for index, why in unreadable:
+                done.add(jobs[guid][index].path)
+                self.unreadable.append("{} ({})".format(jobs[guid][index].shown, why))
+            if place:
+                done.add(jobs[guid][used].path)
+                self._came_out(self.rows[guid], place, jobs[guid][used].path)
+        rest = [found for found in self.sources.bytes if found.path not in done]
         by_name = {row.data: guid for guid, row in self.rows.items() if row.data}
-        rest = []
-        for number, found in enumerate(self.sources.bytes):
-            told(number, len(self.sources.bytes))
-            guid = found.guid
-            row = self.rows.get(guid)
-            if not found.in_place or row is None or guid in self.came_out:
-                rest.append(found)
-                continue
-            try:
-                self._put(found.path, row, where.of(guid))
-            except Changed:
-                rest.append(found)
-            except OSError as exc:
-                self.unreadable.append("{} ({})".format(found.shown, exc.strerror))
         # A data file need not be called after its file, though all that lyts made are.
         for found in self.sources.loose:
             guid = by_name.get(os.path.basename(found.path), "")
@@ -1054,13 +1079,95 @@ class Recovery:
                 rest.append(found._replace(guid=guid))
         return rest
 
-    def _put(self, path: str, row: Row, places: List[List[str]]) -> None:
+    def _put(self, path: str, row: Row, places: List[List[str]]) -> str:
         place = self.target.put(path, places[0], row.sha256, row.modified, row.size_bytes)
         for choices in places[1:]:
             self.target.link(place, choices)
+        return place
+
+    def _came_out(self, row: Row, place: str, path: str) -> None:
         self.came_out[row.guid] = place
         if row.sha256:
             self.hashes.setdefault(row.sha256, path)
+
+    def _copy_one(self, guid: str, standing: List[Found], where: Places) -> Copied:
+        """Copy the first that has the right bytes."""
+        unreadable: List[Tuple[int, str]] = []
+        for index, found in enumerate(standing):
+            try:
+                return self._put(found.path, self.rows[guid], where.of(guid)), index, unreadable
+            except Changed:
+                continue
+            except OSError as exc:
+                unreadable.append((index, exc.strerror or "?"))
+        return "", -1, unreadable
+
+    def _copied(self, jobs: Dict[str, List[Found]], where: Places, told: Any) -> Dict[str, Copied]:
+        """Copy files; on several processors at once, where there are many files."""
+        guids = list(jobs)
+        workers = min(processors(), 4) if hasattr(os, "fork") and len(guids) >= MANY_FILES else 1
+        children = [self._start(guids[number::workers], jobs, where) for number in range(1, workers)]
+        copied: Dict[str, Copied] = {}
+        stopped = []
+        try:
+            for number, guid in enumerate(guids[::workers]):
+                told(number * workers, len(guids))
+                copied[guid] = self._copy_one(guid, jobs[guid], where)
+        except Full as exc:
+            stopped.append(str(exc))
+        finally:
+            stopped += filter(None, [self._join(child, copied) for child in children])
+        if children:
+            self.target.look_again()
+        if stopped:
+            for guid, (place, used, _) in copied.items():
+                if place:
+                    self._came_out(self.rows[guid], place, jobs[guid][used].path)
+            raise Full(stopped[0])
+        # What a process that was ended did not tell of is looked at once more.
+        for guid in guids:
+            if guid not in copied:
+                copied[guid] = self._copy_one(guid, jobs[guid], where)
+        return copied
+
+    def _start(self, guids: List[str], jobs: Dict[str, List[Found]], where: Places) -> Tuple[int, int]:
+        """Begin to copy files in another process: its number, and where it will tell what it did."""
+        reading, writing = os.pipe()
+        parent = os.getpid()
+        child = os.fork()
+        if child:
+            os.close(writing)
+            return child, reading
+        try:
+            os.close(reading)
+            copied: Dict[str, Copied] = {}
+            why = ""
+            self.target.work_apart()
+            try:
+                for guid in guids:
+                    if os.getppid() != parent:
+                        os._exit(1)  # nobody waits for it any more
+                    copied[guid] = self._copy_one(guid, jobs[guid], where)
+            except Full as exc:
+                why = str(exc)
+            said = json.dumps([why, self.target.without_links, copied]).encode("ascii")
+            with os.fdopen(writing, "wb") as out:
+                out.write(said)
+        finally:
+            os._exit(0)
+
+    def _join(self, child: Tuple[int, int], copied: Dict[str, Copied]) -> str:
+        """Wait for a process, and add what it did. Returns why it stopped early, "" if it did not."""
+        with os.fdopen(child[1], "rb") as told:
+            said = told.read()
+        os.waitpid(child[0], 0)
+        try:
+            why, without_links, its = json.loads(said.decode("ascii"))
+        except ValueError:
+            return ""
+        self.target.without_links += without_links
+        copied.update(its)
+        return str(why)
 
     def _what_is_left(self, where: Places, rest: List[Found], told: Any) -> None:
         """Bytes elsewhere: those of missing files are known by their hash, others come out apart."""
@@ -1080,7 +1187,7 @@ class Recovery:
             paths = [one.path for one in by_hash.get(row.sha256, ())]
             for path in paths or [self.hashes[row.sha256]] if row.sha256 in self.hashes or paths else []:
                 try:
-                    self._put(path, row, where.of(guid))
+                    self._came_out(row, self._put(path, row, where.of(guid)), path)
                 except (Changed, OSError):
                     continue
                 self.found_elsewhere.append((self.came_out[guid], path))
@@ -1140,17 +1247,9 @@ class Recovery:
         for place, guid in sorted((place.encode(), guid) for guid, place in self.came_out.items()):
             row = self.rows[guid]
             size = str(row.size_bytes) if row.size_bytes >= 0 else ""
-            texts = (
-                guid,
-                row.name,
-                place.decode(),
-                size,
-                row.sha256,
-                row.modified,
-                ",".join(map(escape_tag, row.tags)),
-                row.notes,
-            )
-            out.write(",".join(map(cell, texts + (row.from_folder,))) + "\n")
+            tags = ",".join(map(escape_tag, row.tags))
+            texts = (row.name, place.decode(), size, row.sha256, row.modified, tags, row.notes, row.from_folder)
+            out.write(guid + "," + ",".join(map(cell, texts)) + "\n")
         return out.getvalue()
 
     def report(self) -> str:

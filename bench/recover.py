@@ -3,7 +3,7 @@
     python -m bench.recover --files 100000
     python -m bench.recover --files 10000 --kib 64 --shell       also recover.sh, which starts programs for each file
 
-Time on the wall, with the CPU time of the process and its children beside it; the sides in turn, the
+Time on the wall, until all is on the disk, with the CPU time of the process and its children beside it; the sides in turn, the
 bytes in the page cache for both. The goal is no more than twice what `cp -a` takes, though it
 also reads the ledgers, hashes every byte, and gives each file the names it had in each of its tags.
 """
@@ -101,6 +101,7 @@ def timed(command: Sequence[str], target: Path) -> tuple[float, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    os.sync()  # recover.py waits until all is on the disk; so must the other
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -106,6 +106,19 @@ def test_24_a_store_whose_machine_is_gone_goes_on_on_another(tmp_path: Path, old
         assert faces(store)[made["letter.txt"]].tags == ("letters",)
 
 
+def test_1_without_index_text_and_settings_a_store_comes_to_the_same(old: tuple[Path, dict[str, str]]) -> None:
+    root, _ = old
+    before = known_in(root)
+    for name in ("index", "text", "sync.toml", "sync.db", "scratch"):
+        path = root / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    (root / "scratch").mkdir()
+    with open_store(root, Machine(1)) as store:
+        store.rebuild("a test")
+        assert faces(store) == before
+        assert fsck(store, deep=True) == []
+
+
 def test_running_it_again_changes_nothing(tmp_path: Path, old: tuple[Path, dict[str, str]]) -> None:
     root, _ = old
     stray = root / "sets/laptop/data/00" / f"{new_guid(bytes(16))}--stray.txt"

@@ -3,9 +3,10 @@
     python -m bench.recover --files 100000
     python -m bench.recover --files 10000 --kib 64 --shell       also recover.sh, which starts programs for each file
 
-Time on the wall, until all is on the disk, with the CPU time of the process and its children beside it; the sides in turn, the
-bytes in the page cache for both. The goal is no more than twice what `cp -a` takes, though it
-also reads the ledgers, hashes every byte, and gives each file the names it had in each of its tags.
+Time on the wall, until all is on the disk, with the CPU time of the process and its children beside
+it; the sides in turn, the bytes in the page cache for both. The goal is no more than twice what `cp -a`
+takes, though it also reads the ledgers, hashes every byte, and gives each file the names it had in
+each of its tags.
 """
 
 from __future__ import annotations

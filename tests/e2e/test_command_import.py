@@ -67,7 +67,11 @@ def test_an_export_comes_in_as_it_went_out(lyts: Lyts, other: Lyts, out: Path) -
     )
     assert lyts.quick("import", str(out)).out.endswith("2 were there already\n")
     assert seen(lyts) == seen(other)
-    assert "add (2 files)" in other.quick("log", "--limit", "1").out
+    told = other.quick("log", "--limit", "1").out
+    assert "add (2 files)" in told
+    other.quick("reindex")
+    assert seen(other) == seen(lyts)
+    assert other.quick("log", "--limit", "1").out == told
     other.quick("undo")
     assert other.names() == []
     other.quick("import", str(out))

@@ -1,10 +1,11 @@
-"""Writes docs/reference/commands.md from the help of every command.
+"""Writes docs/reference/commands.md from the help of every command, and FORMAT.md from docs/ledger-format.md.
 
     python docs/make_reference.py            write it
     python docs/make_reference.py --check    say whether it is current (exit status 1 if not)
 
 The page is what `lyts help` prints, 80 columns wide, so it cannot say anything else. A
-test compares it with the committed file.
+test compares it with the committed file. FORMAT.md is laid into every store; it is the page on
+the ledger format, word for word.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "commands.md"
+LEDGER_FORMAT = ROOT / "docs" / "ledger-format.md"
+FORMAT = ROOT / "tagfs" / "recovery" / "templates" / "FORMAT.md"
 WIDTH = 80
 
 HEAD = """\
@@ -84,12 +87,13 @@ def main(arguments: list[str]) -> int:
     page = reference()
     if arguments == ["--check"]:
         current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-        if current == page:
+        if current == page and FORMAT.read_bytes() == LEDGER_FORMAT.read_bytes():
             return 0
         print(f"{PAGE} is not what the commands say; run: python docs/make_reference.py", file=sys.stderr)  # noqa: T201
         return 1
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(page, encoding="utf-8")
+    FORMAT.write_bytes(LEDGER_FORMAT.read_bytes())
     return 0
 
 

@@ -13,7 +13,7 @@ _UP = f'href="{DEPTH}'.encode()
 
 
 class Said(NamedTuple):
-    """What stands above the lists: a title, and what the folder is in a sentence."""
+    """What stands above the lists: a title, and what the folder is in a sentence; below them the day, "" for none."""
 
     title: str
     what: str
@@ -67,8 +67,9 @@ def first_page(catalog: Catalog, names: Names, laid: Laid, said: Said) -> bytes:
     if laid.away:
         body.append('<h2 id="away">Not on this disk</h2>\n<p>These files are known here, and kept elsewhere.</p>\n')
         body.append(_links([_line(one) for one in laid.away]))
+    written = f"Written on {said.day}. " if said.day else ""
     foot = (
-        f'<p>Written on {said.day}. More about this folder: <a href="README.md">README.md</a>. '
+        f'<p>{written}More about this folder: <a href="README.md">README.md</a>. '
         'The same list for a spreadsheet: <a href="index.csv">index.csv</a>.</p>\n'
     )
     return html.page(said.title, [], body, foot)

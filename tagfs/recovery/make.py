@@ -95,7 +95,8 @@ class Maker:
                 catalog = self._read(view, members, disk, devices, store, writer, hidden)
                 text = self._set_text(view, one, devices)
             names = words.listed([f"“{name}”" for name in _names(one.nodes, devices)])
-            said = Said(f"Files kept on {names}", f"What is kept in this folder, on {names}.", self._day(store))
+            # No day: what says the same is to be the same bytes, which do not travel.
+            said = Said(f"Files kept on {names}", f"What is kept in this folder, on {names}.", "")
             return self._write(writer, catalog, said, text)
         finally:
             writer.close()

@@ -703,6 +703,18 @@ def test_the_root_is_made_once_a_minute_at_most_and_a_set_after_quiet(timed: Sto
     assert (done, next_ms()) == ([""], made + 3_600_000)
 
 
+def test_in_the_folder_of_a_set_no_byte_changes_unless_its_files_do(timed: Store, machine: Machine) -> None:
+    put(timed, "a.txt", b"a")
+    root = explain(timed)
+    before = generated(root / "sets" / "laptop"), generated(root)
+    machine.advance(3 * 86_400_000)
+    timed.act(lambda change: change.about("saved", "S", "evening", query="music"))
+    explain(timed)
+    after = generated(root / "sets" / "laptop"), generated(root)
+    assert after[0] == before[0]
+    assert {path for path in after[1] if after[1][path] != before[1][path]} == {"README.md", "index.html"}  # the day
+
+
 def test_what_was_thrown_away_of_the_pages_comes_back(timed: Store, machine: Machine) -> None:
     put(timed, "a.txt", b"a")
     root = explain(timed)

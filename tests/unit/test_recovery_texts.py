@@ -21,7 +21,8 @@ NOTHING = Counts(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def test_the_format_in_every_store_is_the_page_in_the_documentation() -> None:
-    assert readme.template("FORMAT.md") == (ROOT / "docs" / "ledger-format.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "ledger-format.md").read_text(encoding="utf-8")
+    assert readme.template("FORMAT.md") == page, "run: python docs/make_reference.py"
 
 
 def test_both_scripts_are_part_of_the_package() -> None:

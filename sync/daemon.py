@@ -59,6 +59,7 @@ from tagfs.guid import guid_of_bytes
 from tagfs.index.positions import known_segments, newest_of
 from tagfs.layout import make_folder
 from tagfs.ledger import segments_in
+from tagfs.merge import FileState
 from tagfs.nodeset import label, set_id
 from tagfs.place import NodeSet, node_sets
 from tagfs.placement import MOST_COPIES, read_settings
@@ -141,6 +142,8 @@ class Daemon:
         self._tell = tell
         self._when_settled = when_settled
         self._problem = ""
+        self._stuck: dict[str, str] = {}
+        """GUID -> what is wrong, of files that could not be dealt with."""
         self._pages = Attendant(store.layout.root, os.environ)
         self._arrived = 0
         """Events about data, in all: bytes that came or went without a fact."""
@@ -155,7 +158,7 @@ class Daemon:
             try:
                 events = self._wait()
                 self.round(events)
-                self._went("")
+                self._went(next(iter(self._stuck.values()), ""))
                 self._pages.tick((self._told, self._arrived), time.monotonic_ns())
             except SyncthingError as exc:
                 self._went(f"Syncthing: {exc}")
@@ -568,48 +571,70 @@ class Daemon:
         scans: dict[Members, set[str]] = {}
         waits_before = dict(self._waits)
         for guid, state in zip(guids, self._store.states(guids), strict=True):
-            self._faces.note(state, self._nodes, self._there(), now_ms)
-            if state.knows:
-                self._homes[guid] = home_for(state, self._nodes)
-            else:
-                self._homes.pop(guid, None)
-            if state.made is None:
-                continue
-            if guid in self._odd:
-                hands.take_out_of_trash_cans(guid)
-            data = state.made.data
-            wanted = wanted_of(state, self._nodes, self._gone)
-            looked = looking.look(state, data, odd=guid in self._odd)
-            actions = decide(self._store.node, wanted, looked.here, self._proofs_of(guid), copies)
-            self._note_waiting(guid, wanted, looked)
-            if not self._is_waited_for(guid):
-                actions = [action for action in actions if not isinstance(action, Prove)]
-            actions, wait = self._patience.split(
-                actions, wanted, looking, looked, data, self._proofs_of(guid), self._connected, now_ms
-            )
-            if actions:
-                log.debug("%s: %s", guid, actions)
-            done = hands.carry_out(state, data, looked, actions)
-            for action in actions:
-                if isinstance(action, Put):
-                    self._flow.put_into(set_id(action.members))
-            for members, name in done.scans:
-                scans.setdefault(members, set()).add(name)
-                self._odd.add(guid)
-            if done.proofs:
-                self._proofs[guid] = set(done.proofs)
-                done.again.add(guid)
-            self._agenda.add(done.again)
-            if looked.again or wait or guid in self._waits:
+            try:
+                self._deal_with_file(guid, state, looking, hands, copies, scans, now_ms)
+                self._stuck.pop(guid, None)
+            except SyncthingError:
+                raise
+            except (LytsError, OSError, ValueError) as exc:
+                # Whatever is wrong with one file, or with what another device said of it, is nothing to the others.
+                if self._stuck.get(guid) != str(exc):
+                    log.error("%s, to be tried again: %s", guid, exc, exc_info=exc)
+                self._stuck[guid] = str(exc)
                 self._agenda.again(guid, now_ms)
-            elif not actions:
-                self._agenda.settled(guid)
-                if not (looked.kept or looked.edits or looked.conflicts):
-                    self._odd.discard(guid)
         self._scan(scans)
         self._say_proofs()
         for guid in {*waits_before} ^ {*self._waits}:
             self._agenda.add([guid])
+
+    def _deal_with_file(
+        self,
+        guid: str,
+        state: FileState,
+        looking: Looking,
+        hands: Hands,
+        copies: int,
+        scans: dict[Members, set[str]],
+        now_ms: int,
+    ) -> None:
+        self._faces.note(state, self._nodes, self._there(), now_ms)
+        if state.knows:
+            self._homes[guid] = home_for(state, self._nodes)
+        else:
+            self._homes.pop(guid, None)
+        if state.made is None:
+            return
+        if guid in self._odd:
+            hands.take_out_of_trash_cans(guid)
+        data = state.made.data
+        wanted = wanted_of(state, self._nodes, self._gone)
+        looked = looking.look(state, data, odd=guid in self._odd)
+        actions = decide(self._store.node, wanted, looked.here, self._proofs_of(guid), copies)
+        self._note_waiting(guid, wanted, looked)
+        if not self._is_waited_for(guid):
+            actions = [action for action in actions if not isinstance(action, Prove)]
+        actions, wait = self._patience.split(
+            actions, wanted, looking, looked, data, self._proofs_of(guid), self._connected, now_ms
+        )
+        if actions:
+            log.debug("%s: %s", guid, actions)
+        done = hands.carry_out(state, data, looked, actions)
+        for action in actions:
+            if isinstance(action, Put):
+                self._flow.put_into(set_id(action.members))
+        for members, name in done.scans:
+            scans.setdefault(members, set()).add(name)
+            self._odd.add(guid)
+        if done.proofs:
+            self._proofs[guid] = set(done.proofs)
+            done.again.add(guid)
+        self._agenda.add(done.again)
+        if looked.again or wait or guid in self._waits:
+            self._agenda.again(guid, now_ms)
+        elif not actions:
+            self._agenda.settled(guid)
+            if not (looked.kept or looked.edits or looked.conflicts):
+                self._odd.discard(guid)
 
     def _look_who_is_connected(self) -> None:
         found = self._syncthing.connections().connections

@@ -221,7 +221,11 @@ class Hands:
             self._second_copy(place, os.path.join(self._shelves.moved_folder(state.guid), action.replaces))
             if _mark(place) != before:
                 return False  # somebody saved, or Syncthing put another there while it was read
+        elif os.path.islink(place):
+            os.unlink(place)  # it has no bytes; and whatever it leads to is nobody's affair
         elif os.path.lexists(place):
+            if not os.path.isfile(place):
+                raise StoreError(f"{place} is no file, and stands where the bytes of one belong; take it away")
             return False
         self._place(source, place)
         if action.source.members is not None:
@@ -235,6 +239,8 @@ class Hands:
 
     def _place(self, source: str, place: str) -> None:
         """The bytes under another name, whole or not at all, with their time."""
+        if os.path.islink(os.path.dirname(place)):
+            os.unlink(os.path.dirname(place))
         make_folder(os.path.dirname(place))
         draft = os.path.join(self._store.layout.scratch, "put-" + os.path.basename(place)[:36])
         remove(draft)
@@ -303,6 +309,9 @@ class Hands:
         found = os.path.exists(arriving) and self._has_arrived(arriving)
         for path in self._shelves.thrown_away(guid):
             try:
+                if os.path.islink(path):
+                    os.unlink(path)
+                    continue
                 make_folder(os.path.dirname(arriving))
                 os.rename(path, arriving)
             except FileNotFoundError:

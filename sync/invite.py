@@ -15,7 +15,7 @@ from zlib import crc32
 
 import msgspec
 
-from sync.nodes import is_device_id
+from sync.syncthing.deviceid import is_device_id
 from tagfs.errors import BadRequest
 from tagfs.guid import bytes_of_guid, guid_of_bytes
 

@@ -4,6 +4,7 @@
   place with the size and time that a content fact states are taken to be those.
 - A file that is open for writing anywhere on this node, or that changed within the last
   moments, is busy: it is neither hashed nor moved.
+- Only a regular file is looked into. lyts makes no symbolic links among data, and follows none.
 - ENOENT is never taken for a deletion: where Syncthing still has the file, it is busy
   replacing it, and so is the file.
 - Whose hand changed bytes that no fact speaks of, and what they stood on, is told by
@@ -17,6 +18,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
@@ -135,6 +137,8 @@ class Looking:
             if status is not None and not status.local.deleted and not status.whole.deleted:
                 return Copy("", busy=True)  # Syncthing is putting another in its place, or has not noticed yet
             return None
+        if not stat.S_ISREG(found.st_mode):
+            return None  # a symbolic link, put there by another device: it may lead out of the store
         known = self._stock.get(path)
         stated = {
             content.sha256

@@ -9,17 +9,16 @@ does, so a device id is never changed by a fact. Pure, but for the view.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 
+from sync.syncthing.deviceid import is_device_id
 from tagfs.glossary import NODE_THING, Thing
 from tagfs.index.read import View
 
-_DEVICE = re.compile(r"[A-Z2-7]{7}(-[A-Z2-7]{7}){7}\Z")
 _unpack = msgspec.msgpack.Decoder().decode
 
 
@@ -54,11 +53,6 @@ class Doubt(NamedTuple):
     node: NodeInfo
     device: str
     said_by: str
-
-
-def is_device_id(text: str) -> bool:
-    """Whether a text has the form of a Syncthing device id."""
-    return _DEVICE.match(text) is not None
 
 
 def node_info(guid: str, thing: Thing) -> NodeInfo:

@@ -21,6 +21,7 @@ import msgspec
 from sync.machine import Proof
 from tagfs.guid import is_guid
 from tagfs.home import home_of
+from tagfs.layout import open_plain
 from tagfs.merge import FileState
 from tagfs.nodeset import set_id
 
@@ -134,7 +135,7 @@ def divided(
 def read(prover: str, folder: str) -> Said:
     """What a node says in a ledger folder of its own; nothing where the file is missing just now."""
     try:
-        with open(os.path.join(folder, FILE_NAME), "rb") as file:
+        with open_plain(os.path.join(folder, FILE_NAME)) as file:
             return parse(prover, file.read(MAX_BYTES))
     except OSError:
         return Said({}, {})

@@ -18,6 +18,7 @@ from sync.syncthing.config import DeviceConfig, FolderConfig
 from sync.syncthing.folders import (
     data_folder,
     device,
+    is_data_id,
     ledger_folder_id,
     others_ledger,
     own_ledger,
@@ -104,6 +105,7 @@ def shares(
         folders.append(others_ledger(folder_id, path, f"lyts: {found.node.alias}", everyone))
     sets = list(sets)
     labels = ledger_labels(sets)
+    standing_at = {folder.path.lower(): folder_id for folder_id, folder in standing.items() if is_data_id(folder_id)}
     for one in sets:
         members = [by_node[node] for node in sorted(one.nodes) if node in by_node]
         if me.guid not in one.nodes or (len(members) < 2 and one.set_id not in standing):
@@ -111,6 +113,8 @@ def shares(
         if one.set_id in standing:
             members += sorted(standing[one.set_id].device_ids() & set(stay))
         path = os.path.join(layout.sets, one.label)
+        if standing_at.get(path.lower(), one.set_id) != one.set_id:
+            continue  # where the bytes of another set are, until those have moved (`relabelling`)
         paused = not data_flows or one.set_id in held_back
         folders.append(data_folder(one.set_id, path, f"lyts: {one.label}", members, paused=paused))
         if one.nodes not in labels:

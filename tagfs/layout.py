@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tagfs.errors import NewerFormat, NoStore, OlderFormat, StoreError
 
@@ -81,6 +81,11 @@ def write_private(path: str, data: bytes) -> None:
     fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
+
+
+def open_plain(path: str) -> IO[bytes]:
+    """Open a file that another device wrote. A symbolic link is not followed, a pipe not waited for. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def default_root(environ: dict[str, str]) -> str:

@@ -32,6 +32,8 @@ SUFFIX = ".jsonl"
 PROOFS = "proofs.jsonl"  # lies beside the segments, and holds no facts
 _READ_BYTES = 1 << 20
 _LONGEST_LINE_READS = 64
+LONGEST_READ_BYTES = _LONGEST_LINE_READS * _READ_BYTES
+"""What follows a longer line is not read, else another device could take all memory here."""
 
 
 class SegmentFile(NamedTuple):

@@ -7,6 +7,7 @@ holds the file. A library of one node has one set.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -34,12 +35,17 @@ class NodeSet(NamedTuple):
 
 
 def node_sets(view: View) -> list[NodeSet]:
-    """All nodesets that facts speak of, no two of one node with the same label."""
+    """All nodesets that facts speak of, no two of one node with the same label.
+
+    One whose id does not follow from its nodes was made up, and is none.
+    """
     out = []
     for stated_id, packed in view.things(SET_THING):
         thing = Thing.unpacked(_unpack(packed))
         if "set" in thing.registers:
             at, value = thing.registers["set"]
+            if set_id(value[1]) != stated_id:
+                continue
             out.append((at, NodeSet(stated_id, value[0], frozenset(value[1]), thing.value("ledgers", False))))
     return told_apart(out)
 
@@ -48,15 +54,16 @@ def told_apart(stated: Iterable[tuple[str, NodeSet]]) -> list[NodeSet]:
     """The sets in order of their ids, with labels by which each node can tell its own apart. Pure.
 
     Two nodes may give two sets the same label at once, and a node that is in both would have one folder for
-    both. The older statement keeps it; the other set gets a short hash, on all nodes. Sets without a common
-    node may be called the same: two devices with one name have.
+    both. The set of a node alone keeps it, else the older statement; the other set gets a short hash, on all nodes.
+    Whatever stamp it bears, a statement must not give a set of several nodes the folder that one had for itself.
+    Sets without a common node may be called the same: two devices with one name have.
 
     Args:
         stated: (stamp of the statement, the set with the label that was stated).
     """
     by_label: dict[str, list[NodeSet]] = {}
     out = []
-    for _, one in sorted(stated, key=lambda item: (item[0], item[1].set_id)):
+    for _, one in sorted(stated, key=lambda item: (len(item[1].nodes) > 1, item[0], item[1].set_id)):
         before = by_label.setdefault(one.label.lower(), [])
         if any(one.nodes & other.nodes for other in before):
             out.append(one._replace(label=f"{one.label}-{one.set_id[4:12]}", said=one.label))
@@ -111,9 +118,17 @@ class Places:
     def find(self, data: str, holds: frozenset[str]) -> str | None:
         """The path of the bytes, None where they are not on this node."""
         for path in self.candidates(data, holds):
-            if os.path.lexists(path):
+            if is_file(path):
                 return path
         return None
+
+
+def is_file(path: str) -> bool:
+    """Whether a file stands there. A symbolic link is none: another device can put one that leads out of the store."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def places(layout: Layout, view: View, node: str) -> Places:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from tagfs.errors import StoreError
+from tagfs.layout import open_plain
 from tagfs.ledger import folders_below, is_own, label_in
 from tagfs.stamp import is_stamp
 
@@ -58,7 +59,7 @@ _decoder = msgspec.json.Decoder(Seen)
 def read_seen(path: str) -> Seen | None:
     """The contents of a `seen.json`, None where it is missing or malformed."""
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             seen = _decoder.decode(file.read(1 << 20))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

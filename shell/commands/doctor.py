@@ -63,7 +63,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 
 def _nodes(app: App) -> list[Remark]:
-    """What is wrong between the devices."""
+    """What is wrong between the devices, and what they said that cannot be."""
     from sync.myself import all_nodes
     from sync.roster import problems
     from sync.syncthing.errors import BadSettings
@@ -71,6 +71,7 @@ def _nodes(app: App) -> list[Remark]:
     from tagfs.check.finding import Remark
     from tagfs.errors import LytsError
     from tagfs.layout import Layout
+    from tagfs.place import node_sets
 
     try:
         device = device_id_of(Layout(app.root).syncthing)
@@ -78,6 +79,11 @@ def _nodes(app: App) -> list[Remark]:
         device = ""
     try:
         found = problems(app.store.node, device, all_nodes(app.store))
+        found += [
+            f"several sets of devices are said to have the folder {one.said!r}; one of them has {one.label!r} now"
+            for one in app.store.read(node_sets)
+            if one.said and app.store.node in one.nodes
+        ]
     except LytsError:
         return []  # said already
     return [Remark("problem", "nodes", what, "") for what in found]

@@ -35,6 +35,7 @@ would take the value of the person's own default folder.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 from sync.syncthing.config import DeviceConfig, FolderConfig, FolderDevice, Versioning
@@ -49,6 +50,9 @@ RECONNECT_S = 5
 """`reconnectionIntervalS` of the instance: how often it tries to reach who is not connected."""
 
 KEPT = Versioning(type="trashcan", params={"cleanoutDays": "0"}, cleanup_interval_s=0, path="", file_system="basic")
+
+
+_ADDRESS = re.compile(r"(tcp|quic)[46]?://[^\s/]+\Z|relay://\S+\Z")
 
 
 def ledger_folder_id(library: str, node: str) -> str:
@@ -153,7 +157,7 @@ def dialled_addresses(own_id: str, other_id: str, addresses: Collection[str]) ->
 
     Two devices that dial each other at the same moment can both give up and try again for up to 20 s. So of
     two with fixed addresses only the one with the smaller id dials; the other waits (`dynamic`, which without
-    discovery finds nothing to dial).
+    discovery finds nothing to dial). What is no address is left out: others say what their addresses are.
     """
-    fixed = tuple(one for one in addresses if one != "dynamic")
+    fixed = tuple(one for one in addresses if _ADDRESS.match(one))
     return fixed if fixed and (not own_id or own_id < other_id) else ("dynamic",)

@@ -24,6 +24,7 @@ import xml.etree.ElementTree as ET
 from typing import NamedTuple
 
 from sync.syncthing.address import Address, Key, dialled, read_address
+from sync.syncthing.deviceid import device_id
 from sync.syncthing.errors import BadAddress, BadSettings
 from sync.syncthing.folders import RECEIVE_ONLY, RECONNECT_S, is_data_id, is_ledger_id
 
@@ -157,8 +158,6 @@ def _set(parent: ET.Element, name: str, value: str) -> None:
 
 # -- the device id -------------------------------------------------------------
 
-_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-
 
 def device_id_of(home: str) -> str:
     """The device id of a home: that of its certificate, whether Syncthing runs or not. Raises `BadSettings`."""
@@ -173,23 +172,3 @@ def device_id_of(home: str) -> str:
     if not der:
         raise BadSettings(path, "there is no certificate in it")
     return device_id(hashlib.sha256(der).digest())
-
-
-def device_id(digest: bytes) -> str:
-    """SHA-256 of a certificate as Syncthing writes it: base32, four groups of 13 with a check letter, dashes.
-
-    The check letter is Luhn's, in base 32 (docs.syncthing.net, Understanding Device IDs).
-    """
-    text = base64.b32encode(digest).decode().rstrip("=")
-    groups = (text[at : at + 13] for at in range(0, 52, 13))
-    whole = "".join(group + _check_letter(group) for group in groups)
-    return "-".join(whole[at : at + 7] for at in range(0, 56, 7))
-
-
-def _check_letter(group: str) -> str:
-    factor, total = 1, 0
-    for letter in group:
-        addend = factor * _BASE32.index(letter)
-        factor = 1 if factor == 2 else 2
-        total += addend // 32 + addend % 32
-    return _BASE32[-total % 32]

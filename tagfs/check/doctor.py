@@ -150,9 +150,8 @@ def _ledgers(root: str, machine: Machine) -> Iterator[Remark]:
             )
         for name, raw in view.things(REPORT):
             what, _, vouched = decode(raw)
-            yield Remark(
-                PROBLEM, "ledgers", f"{name} was {what}; {vouched} facts it lost were kept", "look at the disk it is on"
-            )
+            kept = f"; {vouched} facts it lost were kept" if what == "rolled back" else ""
+            yield Remark(PROBLEM, "ledgers", f"{name} was {what}{kept}", "look at the disk it is on")
         yield from _clocks(view, machine.wall_ms())
 
 

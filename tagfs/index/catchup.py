@@ -23,7 +23,7 @@ from tagfs.index.apply import Applier
 from tagfs.index.blocks import SegmentRead, pack_segment, unpack_segment
 from tagfs.index.positions import look, owner_of, segment_key
 from tagfs.index.schema import FOLDER_KEY, OPEN_SEGMENT_KEY, POST_KEY, U32, U64, UNVOUCHED_KEY
-from tagfs.ledger import is_own, prefix_crc, whole_lines
+from tagfs.ledger import LONGEST_READ_BYTES, is_own, prefix_crc, whole_lines
 from tagfs.merge import FileState, deciding_facts
 from tagfs.stamp import MAX_DRAG_MS, when_of
 
@@ -137,6 +137,8 @@ def catch_up(
             # A bad disk or wrong rights: the others are read, and this one as soon as it can be.
             applier.put_thing(REPORT, file.name, [f"not readable ({exc.strerror})", wall_ms, 0])
             continue
+        if file.size_bytes - at > LONGEST_READ_BYTES:
+            applier.put_thing(REPORT, file.name, ["not read beyond a line that is longer than any may be", wall_ms, 0])
         put_segment(
             applier, file.name, SegmentRead(read.number, crc, at, file.size_bytes, file.mtime_ns, count, newest)
         )

@@ -7,6 +7,7 @@ SHA-256, and is a version of the file; nothing is unlinked that a fact still nam
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from tagfs.layout import make_folder
 from tagfs.merge import FileState
 from tagfs.mount.copies import Copies
 from tagfs.mount.newborn import ORDINARY_MODE, Newborn
-from tagfs.place import Places, kept_versions_folder, places
+from tagfs.place import Places, is_file, kept_versions_folder, places
 from tagfs.placement import Placing, read_settings, rules_of
 from tagfs.slug import data_path
 from tagfs.store import Store
@@ -36,6 +37,7 @@ from tagfs.views.matrix import Refusal
 
 log = logging.getLogger(__name__)
 
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 QUICK_BYTES = 1 << 20
 """Hashed in a handler: half a millisecond."""
 
@@ -85,7 +87,7 @@ class Contents:
         if view.birth(ordinal)[1] & PLAIN:
             data = data_path(view.guid(ordinal), view.name(ordinal))
             path = self._own_data + data
-            if os.path.exists(path):
+            if is_file(path):
                 return path
             return self._places.find(data, self._own)
         if view.row(ordinal) is None:
@@ -109,11 +111,12 @@ class Contents:
             # Opened without a look whether they are there: that would cost as much as the rest.
             path = self._own_data + data_path(guid, view.name(ordinal))
             try:
-                return os.open(path, os.O_RDONLY | os.O_CLOEXEC), path
-            except FileNotFoundError:
-                pass
+                return os.open(path, _READ), path
+            except OSError as exc:
+                if exc.errno not in (errno.ENOENT, errno.ELOOP):  # ELOOP: a symbolic link
+                    raise
         path = self.path(view, ordinal)
-        return (os.open(path, os.O_RDONLY | os.O_CLOEXEC), path) if path is not None else None
+        return (os.open(path, _READ), path) if path is not None else None
 
     def place_for(self, guid: str, name: str) -> str:
         """Where the bytes of a new file go."""

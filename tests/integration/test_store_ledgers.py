@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tagfs.check.doctor import examine
 from tagfs.errors import BadRequest
 from tagfs.fact import Fact, encode_fact, parse_fact
-from tagfs.ledger import SEAL_BYTES
+from tagfs.ledger import LONGEST_READ_BYTES, SEAL_BYTES
 from tagfs.seen import BehindOwnLedger
 from tagfs.stamp import MAX_DRAG_MS, make_stamp, ms_of, node_of
 from tagfs.store import Store
@@ -229,9 +230,9 @@ def lines_of(path: str) -> list[bytes]:
     return Path(path).read_bytes().splitlines(True)
 
 
-def foreign_fact(guid: str) -> bytes:
+def foreign_fact(guid: str, tag: str = "foreign") -> bytes:
     return encode_fact(
-        Fact(at=make_stamp((1_764_000_000_000 << 16) + 5, NODES[1][:8]), by=NODES[1], file=guid, tag=["foreign"])
+        Fact(at=make_stamp((1_764_000_000_000 << 16) + 5, NODES[1][:8]), by=NODES[1], file=guid, tag=[tag])
     )
 
 
@@ -375,6 +376,24 @@ def test_lines_of_garbage_are_set_aside_and_stop_nothing(store: Store) -> None:
     assert reports(store) == []
     assert_rebuild_changes_nothing(store)
     assert len(reports(store, "Q")) == len(garbage)
+
+
+def test_a_line_longer_than_any_may_be_is_not_taken_into_memory_and_is_named(store: Store, machine: Machine) -> None:
+    (guid,) = add_files(store, "song.flac")
+    path = write_raw(store, "tablet", "20260101T000000.000Z-0000-0badcafe.jsonl", foreign_fact(guid))
+    os.truncate(path, LONGEST_READ_BYTES + (2 << 20))  # of nothing but zeros
+    with open(path, "ab") as file:
+        file.write(b"\n" + foreign_fact(guid, "behind"))
+    write_raw(store, "tablet", "20260102T000000.000Z-0000-0badcafe.jsonl", foreign_fact(guid, "later"))
+    tags = states(store)[guid]["added"]
+    assert {"foreign", "later"} <= set(tags)
+    assert "behind" not in tags
+    say(store, guid, tag=["mine"])
+    assert contradictions(dump(store)) == []
+    store.close()
+    (told,) = [one for one in examine(store.layout.root, machine.real()) if "longer than any may be" in one.what]
+    assert (told.level, told.topic) == ("problem", "ledgers")
+    assert "20260101" in told.what
 
 
 def test_what_is_set_aside_is_forgotten_when_the_ledger_is_mended(store: Store) -> None:

@@ -31,7 +31,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sync.syncthing.address import Address, Key, read_address
-from sync.syncthing.home import device_id
+from sync.syncthing.deviceid import device_id
 from tests.support.fake_folder import FakeFolder, stamp
 
 DISK_EVENTS = frozenset({"LocalChangeDetected", "RemoteChangeDetected"})

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from sync.invite import Invitation, decode, encode
 from sync.joining import asking_name, askings, free_alias, is_accepted, plain_name, why_not
 from sync.myself import fixed_addresses
-from sync.nodes import NodeInfo, doubts, is_device_id, node_info, trusted_nodes
+from sync.nodes import NodeInfo, doubts, node_info, trusted_nodes
 from sync.roster import problems as wrong_between
 from sync.roster import roster
 from sync.syncthing.config import Options
+from sync.syncthing.deviceid import is_device_id
 from sync.syncthing.records import Offer, PendingDevice, PendingFolder
 from sync.syncthing.report import Peer
 from tagfs.errors import BadRequest
@@ -106,6 +107,9 @@ def test_a_device_id_has_the_form_of_one() -> None:
     assert is_device_id(OTHER)
     assert not is_device_id(OTHER.lower())
     assert not is_device_id(OTHER + "\n")
+    wrong = OTHER[:-1] + ("A" if OTHER[-1] != "A" else "B")  # Syncthing would take none of its settings with it
+    assert not is_device_id(wrong)
+    assert seen_by(A, Said().accepts(A, B, device=wrong)) == {}
     assert seen_by(A, Said().accepts(A, B, device="HELLO")) == {}
 
 

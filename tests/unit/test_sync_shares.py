@@ -93,6 +93,28 @@ def test_two_sets_that_were_given_one_name_do_not_share_a_folder() -> None:
     assert len(paths) == len(set(paths)) == 7
 
 
+def test_no_set_gets_the_folder_of_another_whatever_label_and_stamp_it_is_given() -> None:
+    """A label is what some device said: with one of another set it would have that set's bytes sent to itself."""
+    before = by_id(wanted(trusted(B, C), ALONE, AB))
+    for label in ("laptop", "LAPTOP", AB.label):
+        for other in ({A, C}, {A, B, C}):
+            made_up = NodeSet(set_id(other), label, frozenset(other))
+            sets = told_apart([("1", made_up), ("2", ALONE), ("3", AB)])
+            assert next(one.label for one in sets if one.nodes == {A}) == "laptop"
+            for standing in ({}, before):
+                found = by_id(wanted(trusted(B, C), *sets, standing=standing))
+                paths = {one.id: one.path.lower() for one in found.values()}
+                assert len(set(paths.values()) | {"/store/sets/laptop"}) == len(paths) + 1
+                if standing:  # its bytes are still there
+                    assert "/store/sets/laptop+tablet" not in [p for one, p in paths.items() if one != AB.set_id]
+
+
+def test_what_is_no_address_is_not_dialled() -> None:
+    node = NodeInfo(B, "tablet", ("nonsense", "file:///etc/passwd", "tcp://192.0.2.7:22000", "tcp://x y"), False, {})
+    (found,) = wanted({B: Trusted(node, DEVICE[B], True)}).devices
+    assert found.addresses == ("tcp://192.0.2.7:22000",)
+
+
 def test_a_set_is_shared_by_those_of_its_nodes_that_are_known() -> None:
     found = by_id(wanted(trusted(B, C), ALONE, AB, STRANGE, data_flows=False))
     assert set(found) >= {AB.set_id}

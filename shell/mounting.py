@@ -206,7 +206,7 @@ def _reach_of(app: App) -> Callable[[View], Callable[[], frozenset[str] | None]]
         from sync.nodes import nodes_of
         from sync.verbs.reach import online
 
-        return partial(online, app.store, nodes_of(view))
+        return partial(online, app.store, nodes_of(view, app.store.layout))
 
     return reach
 

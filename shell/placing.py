@@ -48,14 +48,14 @@ class Known(NamedTuple):
 
 def known(app: App) -> Known:
     """Look around. Raises `StoreError` where the settings are damaged."""
-    from sync.nodes import nodes_of
+    from sync.myself import all_nodes
     from sync.verbs.naming import aliases
     from sync.verbs.placement import Around
     from sync.verbs.reach import last_heard, online
     from tagfs.placement import read_settings
 
     store = app.store
-    nodes = store.read(nodes_of)
+    nodes = all_nodes(store)
     there = online(store, nodes)
     around = Around(
         me=store.node,

@@ -29,13 +29,14 @@ from pyroaring import BitMap
 from sync import proofs
 from sync.agenda import Agenda
 from sync.faces import Faces
+from sync.fixed import fix
 from sync.flow import Flow
 from sync.hands import Hands
 from sync.looking import Looked, Looking
 from sync.machine import Here, Members, Proof, Prove, Put, Wanted, decide
 from sync.mending import make_marker_again, mend_copies
 from sync.myself import note_alias
-from sync.nodes import NodeInfo, Trusted, nodes_of, trusted_nodes
+from sync.nodes import NodeInfo, Trusted, nodes_of, to_fix, trusted_nodes
 from sync.patience import Patience
 from sync.placing import wanted_of
 from sync.proofs import Home, divided, home_for
@@ -370,7 +371,7 @@ class Daemon:
                 return
             changes = view.changes_since(self._told) if self._told >= 0 else None
             self._told = now
-            nodes, sets = nodes_of(view), node_sets(view)
+            nodes, sets = nodes_of(view, self._store.layout), node_sets(view)
             if changes is not None:
                 files = BitMap()
                 for _, changed, _, _ in changes:
@@ -387,6 +388,10 @@ class Daemon:
                 self._reconciled_ms = -RECONCILE_MS  # what only they held may be here all the same
             self._nodes, self._sets = nodes, sets
             self._trusted = trusted_nodes(self._store.node, nodes)
+            try:
+                fix(self._store.layout, to_fix(self._trusted))
+            except OSError as exc:  # a full disk: what is to be done there must not wait for this
+                log.warning("which devices the nodes are could not be noted: %s", exc)
             self._share()
             self._faces.note_all(nodes, self._there(), self._wall_ns() // 1_000_000)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sync.fixed import Fixed, fix
 from sync.invite import Invitation
 from sync.joining import asking_name, is_accepted, plain_name
 from sync.nodes import NodeInfo, node_info, nodes_of, trusted_nodes
@@ -49,7 +50,7 @@ def introduce(store: Store, syncthing: Syncthing, device: str) -> None:
     addresses = list(fixed_addresses(syncthing.options()))
     me = store.node
     with store.view() as view:
-        nodes = nodes_of(view)
+        nodes = nodes_of(view, store.layout)
     said = nodes.get(me)
     is_news = said is None or me[:8] not in said.said.get(device, {}) or list(said.addresses) != addresses
     if is_news and not store.read_only:
@@ -91,11 +92,13 @@ def state_inviter(store: Store, invitation: Invitation, device: str, alias: str)
         if me[:8] not in own.said.get(device, {}) or own.alias != alias:
             change.about("node", NODE_THING, me, device=device, alias=alias)
 
+    fix(store.layout, {invitation.node: Fixed(invitation.device, True)}, by_hand=True)
     store.act(state)
 
 
 def let_in(store: Store, node: str, device: str, alias: str, *, introduces: bool) -> None:
-    """On an old device: a node is in the library from now on."""
+    """On an old device: a node is in the library from now on, as this device."""
+    fix(store.layout, {node: Fixed(device, introduces)}, by_hand=True)
     store.act(lambda change: change.about("node", NODE_THING, node, device=device, alias=alias, introduces=introduces))
 
 
@@ -124,4 +127,4 @@ def forget(store: Store, node: str) -> None:
 def all_nodes(store: Store) -> dict[str, NodeInfo]:
     """All nodes, with what has just arrived."""
     with store.view() as view:
-        return nodes_of(view)
+        return nodes_of(view, store.layout)

@@ -4,7 +4,8 @@ Facts travel through ledgers that other devices write, so a fact alone must not 
 device talk to another. A node connects to the devices that a person accepted on it, to those
 that were accepted on a node it connects to and that may introduce others, and so on. Which
 device a node is was said when it was accepted; of several statements that count the oldest
-does, so a device id is never changed by a fact. Pure, but for the view.
+does, until this node has taken one for true: that is fixed (`fixed`), and no fact changes it,
+however old it says it is. Pure, but for the view and what is fixed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from sync.fixed import Fixed, read_fixed
 from sync.syncthing.deviceid import is_device_id
 from tagfs.glossary import NODE_THING, Thing
 from tagfs.index.read import View
+from tagfs.layout import Layout
 
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -27,7 +30,7 @@ class NodeInfo(NamedTuple):
 
     `said`: device id -> first 8 digits of each node that said so -> stamp. `addresses_at`: the
     stamp of the statement of its addresses, "" for none. `introducing`: first 8 digits of each node that
-    said whether it may introduce others -> (stamp, whether).
+    said whether it may introduce others -> (stamp, whether). `fixed`: what this node took it for, if it did.
     """
 
     guid: str
@@ -37,6 +40,7 @@ class NodeInfo(NamedTuple):
     said: Mapping[str, Mapping[str, str]]
     addresses_at: str = ""
     introducing: Mapping[str, tuple[str, bool]] = MappingProxyType({})
+    fixed: Fixed | None = None
 
 
 class Trusted(NamedTuple):
@@ -76,9 +80,22 @@ def _introducing(thing: Thing) -> dict[str, tuple[str, bool]]:
     return found
 
 
-def nodes_of(view: View) -> dict[str, NodeInfo]:
-    """All nodes that facts speak of, by GUID."""
-    return {guid: node_info(guid, Thing.unpacked(_unpack(packed))) for guid, packed in view.things(NODE_THING)}
+def nodes_of(view: View, layout: Layout | None = None) -> dict[str, NodeInfo]:
+    """All nodes that facts speak of, by GUID.
+
+    Args:
+        layout: of the store, for what is fixed; without it nothing is to be decided about trust.
+    """
+    fixed = read_fixed(layout) if layout is not None else {}
+    return {
+        guid: node_info(guid, Thing.unpacked(_unpack(packed)))._replace(fixed=fixed.get(guid))
+        for guid, packed in view.things(NODE_THING)
+    }
+
+
+def to_fix(trusted: Mapping[str, Trusted]) -> dict[str, Fixed]:
+    """What this node takes nodes for from now on."""
+    return {guid: Fixed(one.device, one.introduces) for guid, one in trusted.items()}
 
 
 def trusted_nodes(me: str, nodes: Mapping[str, NodeInfo]) -> dict[str, Trusted]:
@@ -102,13 +119,17 @@ def trusted_nodes(me: str, nodes: Mapping[str, NodeInfo]) -> dict[str, Trusted]:
 
 
 def _oldest(node: NodeInfo, introducers: Iterable[str]) -> str | None:
-    """The device that was first said to be this node by one of these."""
+    """The device that was first said to be this node by one of these; the fixed one, where any of them said so."""
+    if node.fixed is not None:
+        return node.fixed.device if set(introducers).intersection(node.said.get(node.fixed.device, ())) else None
     said = [(at, device) for device, by_node in node.said.items() for who, at in by_node.items() if who in introducers]
     return min(said)[1] if said else None
 
 
 def _may_introduce(node: NodeInfo, introducers: Iterable[str]) -> bool:
     """What was said last by one of these; that it may, where none of them said anything. Not what it says itself."""
+    if node.fixed is not None:
+        return node.fixed.introduces
     said = [node.introducing[who] for who in introducers if who in node.introducing and who != node.guid[:8]]
     return max(said)[1] if said else True
 

@@ -7,7 +7,9 @@
     scratch/  keep/       half-written files; bytes that must not be lost yet
     index/  text/         derived
     syncthing/            settings, keys and database of this store's own Syncthing, where it has one
-    sync.toml             which Syncthing moves its bytes, where it is not that one
+    sync.toml             which Syncthing moves its bytes, where it is not that one; settings of placement
+    sync.db               hashes of bytes in place: derived
+    devices.json          which Syncthing device each other node is (`sync.fixed`)
 
 `store.toml` is written once, by `create`, and by migrations.
 """

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.fixed import FILE_NAME, Fixed, fix, read_fixed
 from sync.invite import Invitation, decode, encode
 from sync.joining import asking_name, askings, free_alias, is_accepted, plain_name, why_not
 from sync.myself import fixed_addresses
-from sync.nodes import NodeInfo, doubts, node_info, trusted_nodes
+from sync.nodes import NodeInfo, doubts, node_info, to_fix, trusted_nodes
 from sync.roster import problems as wrong_between
 from sync.roster import roster
 from sync.syncthing.config import Options
@@ -21,7 +24,8 @@ from sync.syncthing.records import Offer, PendingDevice, PendingFolder
 from sync.syncthing.report import Peer
 from tagfs.errors import BadRequest
 from tagfs.fact import Fact
-from tagfs.glossary import Thing
+from tagfs.glossary import NODE_THING, Thing, thing_facts
+from tagfs.layout import Layout
 from tests.support.fake_syncthing import a_device_id
 
 LIBRARY = "11111111-2222-4333-8444-555555555555"
@@ -37,14 +41,23 @@ def at(number: int, by: str) -> str:
 class Said:
     """Statements about nodes, in the order in which they are made."""
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, *, older: bool = False) -> None:
+        self._count = 0 if older else 1000
         self._things: dict[str, Thing] = {}
 
     def __call__(self, by: str, about: str, **what: object) -> Said:
         self._count += 1
         fact = Fact(at=at(self._count, by), by=by, node=about, **what)  # type: ignore[arg-type]
         self._things.setdefault(about, Thing()).add(fact)
+        return self
+
+    def takes_in(self, other: Said) -> Said:
+        """What another says is read as well; what is said from here on is newer."""
+        for guid, thing in other._things.items():
+            mine = self._things.setdefault(guid, Thing())
+            for fact in thing_facts(NODE_THING, guid, thing, {one[:8]: one for one in (A, B, C, D)}):
+                mine.add(fact)
+        self._count = other._count
         return self
 
     def accepts(self, by: str, about: str, device: str = "", **what: object) -> Said:
@@ -101,6 +114,39 @@ def test_the_device_that_was_accepted_first_counts_and_another_is_a_doubt() -> N
     (sentence,) = wrong_between(A, DEVICE[A], said.nodes)
     assert OTHER in sentence
     assert "nb" in sentence
+
+
+def test_what_a_node_was_taken_for_is_changed_by_no_fact_however_old_it_says_it_is(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    os.mkdir(layout.scratch)
+    honest = Said().accepts(A, B).accepts(B, A).accepts(A, C, introduces=False)
+    assert fix(layout, to_fix(trusted_nodes(A, honest.nodes)))
+    assert not fix(layout, to_fix(trusted_nodes(A, honest.nodes)))
+    assert os.stat(tmp_path / FILE_NAME).st_mode & 0o777 == 0o600
+    # Made up by C, in the name of A and with stamps of before all that was said.
+    forged = Said(older=True)(A, B, device=OTHER)(A, C, device=DEVICE[C], introduces=True)
+    forged.takes_in(honest)(A, C, introduces=True)
+    forged.accepts(C, D)
+    assert seen_by(A, forged) == {B: OTHER, C: DEVICE[C], D: DEVICE[D]}
+    believed = {guid: one._replace(fixed=read_fixed(layout).get(guid)) for guid, one in forged.nodes.items()}
+    assert {guid: one.device for guid, one in trusted_nodes(A, believed).items()} == {B: DEVICE[B], C: DEVICE[C]}
+    assert [(one.node.guid, one.device) for one in doubts(A, believed)] == [(B, OTHER)]
+    assert OTHER in wrong_between(A, DEVICE[A], believed)[0]
+    # Nobody is trusted for what is fixed alone, and a person's word counts more.
+    alone = {guid: one._replace(said={}) for guid, one in believed.items()}
+    assert trusted_nodes(A, alone) == {}
+    assert fix(layout, {B: Fixed(OTHER, True)}, by_hand=True)
+    assert read_fixed(layout)[B] == Fixed(OTHER, True)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"x":1}', b"\xff"])
+def test_what_is_fixed_and_damaged_is_made_again(tmp_path: Path, damage: bytes) -> None:
+    layout = Layout(str(tmp_path))
+    os.mkdir(layout.scratch)
+    (tmp_path / FILE_NAME).write_bytes(damage)
+    assert read_fixed(layout) == {}
+    assert fix(layout, {B: Fixed(DEVICE[B], False)})
+    assert read_fixed(layout) == {B: Fixed(DEVICE[B], False)}
 
 
 def test_a_device_id_has_the_form_of_one() -> None:

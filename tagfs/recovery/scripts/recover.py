@@ -64,7 +64,7 @@ PAGES = frozenset(
     (
         "README.md", "index.html", "index.csv", "manifest-sha256.txt", "recover.sh", "recover.py", "FORMAT.md",
         "store.toml", "sync.toml", "lock", "dirty", "mounts.lock", "seen.json", "proofs.jsonl", "CACHEDIR.TAG",
-        "reserve", "sync.db",
+        "reserve", "sync.db", "devices.json",
     )
 )  # fmt: skip
 """Files that lyts made by itself."""

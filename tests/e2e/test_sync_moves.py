@@ -138,6 +138,37 @@ def test_edits_on_both_sides_are_both_kept(tmp_path: Path) -> None:
             until(lambda node=node: conflicts(node) == [] and len(node.ids()) == 2, "two files")
 
 
+def test_of_three_edits_at_once_none_is_lost(tmp_path: Path) -> None:
+    """Syncthing alone loses one: two conflict copies of one moment want one name, or one wins before the third came."""
+    with Library(tmp_path, ["laptop", "server", "tablet"]) as library:
+        laptop, server, tablet = library
+        guid = laptop.add("doc.txt", b"first\n", "paper")
+        laptop.wish(guid, server=True, tablet=True)
+        library.until_placed(guid, "laptop", "server", "tablet", data=b"first\n")
+        pairs = [(laptop, server), (laptop, tablet), (server, tablet)]
+        for one, other in pairs:
+            library.part(one, other)
+        edits = {node.name: f"by the {node.name}\n".encode() for node in library}
+        label = "laptop+server+tablet"
+        for node in library:
+            node.path(guid, label).write_bytes(edits[node.name])
+        for node in library:
+            digest = sha256(edits[node.name]).hexdigest()
+            until(lambda node=node, digest=digest: node.face(guid).sha256 == digest, f"stated on the {node.name}")
+        for one, other in pairs:
+            library.part(one, other, parted=False)
+        until(lambda: all(len(node.ids()) == 3 for node in library), "three files everywhere")
+        for node in library:
+            for other in node.ids():
+                library.until_placed(other, "laptop", "server", "tablet")
+            assert {node.placed(one)[label] for one in node.ids()} == set(edits.values())
+            (one,) = conflicts(node)
+            assert one["state"] == "two files"
+            assert {side["node"]: side["sha256"] for side in one["versions"]} == {
+                name: sha256(data).hexdigest() for name, data in edits.items()
+            }
+
+
 def test_what_is_deleted_beneath_is_put_back(tmp_path: Path) -> None:
     with Library(tmp_path, ["laptop", "tablet"]) as library:
         laptop, tablet = library

@@ -83,6 +83,7 @@ def make(root: Path, files: int, kib: float) -> int:
                     tuple(tags),
                     "",
                     ("laptop",),
+                    "/home/ada/Pictures",
                 )
             )
         )

@@ -114,7 +114,7 @@ cd -- "$source" || exit 2
 # --- what there is -------------------------------------------------------------------------------
 
 # Names with line breaks in them are not ours.
-find . -type f ! -name '*[[:cntrl:]]*' 2> "$work/not-read" | sed 's,^\./,,' | sort > "$work/all" ||
+find . -type f ! -path '*[[:cntrl:]]*' 2> "$work/not-read" | sed 's,^\./,,' | sort > "$work/all" ||
     stop "$given cannot be written"
 
 # The part of the work that deals with names and tables. It is run several times, each time
@@ -646,6 +646,7 @@ carry_out() {
     done < "$work/plan"
 }
 
+while IFS= read -r wrong; do note unread "$wrong"; done < "$work/not-read"
 ask plan > "$work/plan" || stop "$given cannot be written"
 carry_out ''
 ask rest > "$work/rest" || stop "$given cannot be written"

@@ -7,7 +7,7 @@ seen, so that a tag added elsewhere at the same time survives (facts.md, Merge).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -183,31 +183,16 @@ def all_tags(view: View) -> list[TagCount]:
     return [TagCount(t, n) for t, n in sorted(names.items()) if t not in aliases and (n or t in made)]
 
 
-def facets(
-    view: View,
-    bitmap: BitMap,
-    counted: Mapping[int, int] | None = None,
-    texts: dict[int, str | None] | None = None,
-) -> list[TagCount]:
-    """The tags of the files of a result with how many of them have each, most files first. Aliases are resolved.
-
-    For a process that stays:
-
-    Args:
-        counted: how many of the files have each term, where that was counted already (`index.facets`).
-        texts: where the texts of terms are kept; they never change while an index lives.
-    """
+def facets(view: View, bitmap: BitMap) -> list[TagCount]:
+    """The tags of the files of a result with how many of them have each, most files first. Aliases are resolved."""
     counts: dict[str, int] = {}
     doubled: dict[str, list[int]] = {}
     canonical = view.aliases()
-    known = {} if texts is None else texts
-    for term, files in (view.facet_counts(bitmap) if counted is None else counted).items():
-        if term not in known:
-            kind, key, value = view.term_text(term)
-            known[term] = None if kind != TAG else key if value is None else f"{key}={value}"
-        text = known[term]
-        if text is None or not files:
+    for term, files in view.facet_counts(bitmap).items():
+        kind, key, value = view.term_text(term)
+        if kind != TAG or not files:
             continue
+        text = key if value is None else f"{key}={value}"
         name = canonical.get(text, text)
         counts[name] = counts.get(name, 0) + files
         doubled.setdefault(name, []).append(term)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shell.output import Output
@@ -64,6 +64,10 @@ class App:
                 from tagfs.recovery.background import nudge
 
                 nudge(store.layout.root, self.environ)
+
+    def listed(self, guids: Sequence[str]) -> bool:
+        """Tell the shell which files were listed, in what order. Returns whether to show their numbers, from 1."""
+        return False
 
     def clock(self) -> Clock:
         """Now, and the local time zone."""

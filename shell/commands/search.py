@@ -145,20 +145,22 @@ def _print(app: App, found: Matches, *, as_json: bool, zero: bool, ids: bool, co
         return
     with app.store.view(fresh=False) as view:
         names = [view.name(match.ordinal) for match in found.files]
-    for match, name in zip(found.files, names, strict=True):
+    numbered = not zero and not ids and app.listed([match.guid for match in found.files])
+    wide = len(str(len(found.files)))
+    for number, (match, name) in enumerate(zip(found.files, names, strict=True), start=1):
         if zero:
             output.out.raw((match.guid if ids else name).encode("utf-8", "surrogatepass") + b"\0")
         elif ids:
             output.line(match.guid)
         else:
-            _print_match(app, match, name)
+            _print_match(app, match, name, f"{number:>{wide}}  " if numbered else "")
 
 
-def _print_match(app: App, match: Match, name: str) -> None:
+def _print_match(app: App, match: Match, name: str, lead: str) -> None:
     from tagfs.guid import short
 
     output = app.output
-    output.line(f"{output.out.styled(short(match.guid), 'dim')}  {output.out.styled(output.name(name), 'bold')}")
+    output.line(f"{lead}{output.out.styled(short(match.guid), 'dim')}  {output.out.styled(output.name(name), 'bold')}")
     if match.snippet.text:
         output.line("    " + _marked(app, match.snippet))
 

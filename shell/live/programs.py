@@ -111,7 +111,8 @@ class Copies:
             import tempfile
 
             os.makedirs(self._parent, mode=0o700, exist_ok=True)
-            self._folder = tempfile.mkdtemp(dir=self._parent)
+            self._clear_old()
+            self._folder = tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._parent)
         folder = os.path.join(self._folder, str(len(self._made) + 1))
         os.mkdir(folder, 0o700)
         path = os.path.join(folder, name)
@@ -119,6 +120,13 @@ class Copies:
         os.chmod(path, 0o400)
         self._made[key] = path
         return path
+
+    def _clear_old(self) -> None:
+        """Remove what shells left behind that were killed."""
+        for name in os.listdir(self._parent):
+            pid = name.partition("-")[0]
+            if not (pid.isdigit() and os.path.exists(f"/proc/{pid}")):
+                shutil.rmtree(os.path.join(self._parent, name), ignore_errors=True)
 
     def close(self) -> None:
         """Remove them. Programs that have one open go on reading it."""

@@ -35,6 +35,7 @@ from shell.output import Output
 from shell.run import EXIT_PIPE, explained, run_in
 from tagfs.errors import EXIT_DONE, EXIT_USAGE, BadRequest, LytsError, NoStore, NothingMatched, QueryError
 from tagfs.layout import Layout
+from tagfs.verbs.picks import Guids
 
 if TYPE_CHECKING:
     from shell.live.roles import Read
@@ -79,6 +80,10 @@ class LiveApp(App):
         self.session = session
         self._given_root = session.root
         self.output: LiveOutput = LiveOutput(session.environ, session.color, waits=waits)
+
+    def listed(self, guids: Sequence[str]) -> bool:
+        self.session.state = self.session.state._replace(listing=Guids.of(guids))
+        return self.output.out.terminal
 
     def settings(self, store: str | None, color: str | None) -> None:
         if store is not None and os.path.abspath(os.path.expanduser(store)) != self.session.root:
@@ -255,13 +260,17 @@ class Session:
         out += self._guids_of(query)
 
     def _guids_of(self, query: str) -> list[str]:
-        total = self.answers.total(query)
-        if isinstance(total, int) and total > _ALL_SHOWN:
-            raise BadRequest(f"* means {total:,} files here, and this command takes at most {_ALL_SHOWN:,} at once")
-        named = self.answers.names("", query, _ALL_SHOWN)
-        if not named:
+        """The files of a query, one by one. Not from `answers`, who answer only what the last key asked."""
+        from shell.commands.find import ordered
+
+        with self._looking() as app:
+            found = ordered(app, query, None, False, _ALL_SHOWN + 1)
+            if len(found) > _ALL_SHOWN:
+                raise BadRequest(f"* means more than {_ALL_SHOWN:,} files here, which is too much to name one by one")
+            guids = app.store.read(lambda view: [view.guid(ordinal) for ordinal in found])
+        if not guids:
             raise NothingMatched("there are no files here")
-        return [one.guid for one in named]
+        return list(guids)
 
     # -- running
 

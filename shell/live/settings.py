@@ -42,6 +42,8 @@ class Settings(NamedTuple):
     preview: bool = True
     bind: Mapping[str, str] = {}
     colors: Mapping[str, str] = {}
+    lines: Mapping[str, int] = {}
+    """On which line of the file each key of `bind` and `colors` stands."""
 
 
 DEFAULTS = Settings()
@@ -104,8 +106,11 @@ def _taken(table: dict[str, Any], text: str, path: str) -> tuple[Settings, list[
         why = check(value)
         if why:
             wrong.append(f"{at}: {key} {why}")
-        else:
-            taken[key] = value
+            continue
+        taken[key] = value
+        if isinstance(value, dict):
+            lines = taken.setdefault("lines", {})
+            lines.update({one: line_of(text, f"shell.{key}", one) for one in value})
     return Settings(**taken), wrong
 
 

@@ -133,6 +133,10 @@ class Terminal:
 
         return self.prompt.prompt(lambda: self.message(here), pre_run=begun)
 
+    def _at(self, key: str) -> str:
+        """Where in the settings a key stands, at the head of a sentence about it."""
+        return f"{config_path(self.session.environ)}, line {self.session.config.lines.get(key, 1)}: "
+
     def complaints(self) -> list[str]:
         """What in the settings cannot be done, once."""
         wrong, self._wrong = self._wrong, []
@@ -143,24 +147,24 @@ class Terminal:
     def _style(self) -> Style:
         theme = looks.THEMES[looks.theme_of(self.session.config.theme, self.session.environ)]
         rules = {
-            "completion-menu": "noreverse",
-            "completion-menu.completion": "reverse",
-            "completion-menu.completion.current": "noreverse bold underline",
-            "completion-menu.meta.completion": "reverse",
-            "completion-menu.meta.completion.current": "noreverse bold underline",
-            "scrollbar.background": "reverse",
-            "scrollbar.button": "noreverse",
+            # The terminal's own two colours, turned around; what is selected is not, and bold.
+            "completion-menu": "noinherit reverse",
+            "completion-menu.completion": "noinherit reverse",
+            "completion-menu.completion.current": "noinherit noreverse bold underline",
+            "completion-menu.meta.completion": "noinherit reverse",
+            "completion-menu.meta.completion.current": "noinherit noreverse bold underline",
+            "scrollbar.background": "noinherit reverse",
+            "scrollbar.button": "noinherit noreverse",
             **theme,
         }
-        path = config_path(self.session.environ)
         for part, style in self.session.config.colors.items():
             if part not in looks.PARTS:
-                self._wrong.append(f"{path}: there is no part {part!r} to colour; there are {', '.join(looks.PARTS)}")
+                self._wrong.append(self._at(part) + f"there is no part {part!r}; there are {', '.join(looks.PARTS)}")
                 continue
             try:
                 Style.from_dict({part: style})
             except ValueError as exc:
-                self._wrong.append(f"{path}: the colour of {part} cannot be read: {exc}")
+                self._wrong.append(self._at(part) + f"the colour of {part} cannot be read: {exc}")
             else:
                 rules[part] = style
         return Style.from_dict(rules)
@@ -214,12 +218,11 @@ class Terminal:
             event.current_buffer.cancel_completion()
             self._notice = Preview("Enter takes no completion here; to take one: Tab to it, then a blank", True)
 
-        path = config_path(self.session.environ)
         for key, line in self.session.config.bind.items():
             try:
                 keys.add(*key.split())(_typed(line))
             except ValueError:
-                self._wrong.append(f"{path}: there is no key {key!r}; keys are written as c-t, f2, escape t")
+                self._wrong.append(self._at(key) + f"there is no key {key!r}; keys are written as c-t, f2, escape t")
         return keys
 
     def _is_selected_beside_danger(self) -> bool:
@@ -279,6 +282,8 @@ class Terminal:
             buffer.insert_text(completions[0].text)
             return
         common = get_common_complete_suffix(document, completions)
+        if common == "+":
+            common = ""  # what is typed is whole: it may go on, and need not
         if common:
             buffer.insert_text(common)
             completions = [one.new_completion_from_position(len(common)) for one in completions]

@@ -93,7 +93,7 @@ def preview(text: str, state: State, shape_of: Callable[[str], Shape | None], as
     found = roles.read(command.words, shape_of)
     if found.shape is None:
         first = command.words[0].text
-        if is_relative(first):
+        if is_relative(first) and not _is_unfinished(first):
             return _found(asked.total(resolved(state.place, first)), moves=True)
         return Preview()
     return _command(command.words, found, state, asked)
@@ -110,6 +110,8 @@ def _command(words: Sequence[Word], found: Read, state: State, asked: Asked) -> 
         meant, rest = meant_by(words, found, state)
     except NotListed as exc:
         return Preview(str(exc), True)
+    if any(map(_is_unfinished, (*meant.queries, " ".join(rest)))):
+        return Preview()
     if name in ("ls", "find"):
         query = " ".join(rest)
         return _found(asked.total(resolved(state.place, query))) if query else Preview()
@@ -213,13 +215,18 @@ def _tag_itself(name: str, words: Sequence[Word], found: Read, asked: Asked) -> 
 def _cd(words: Sequence[Word], found: Read, state: State, asked: Asked) -> Preview:
     texts = [word.text for word, role in zip(words, found.roles, strict=True) if role.kind == shape.QUERY]
     query = " ".join(texts)
-    if not query or query in ("-", "/"):
+    if not query or query in ("-", "/") or _is_unfinished(query):
         return Preview()
     up = steps_up(query)
     if up is not None:
         place = state.place.up(up[0])
         return _found(asked.total((place.into(up[1]) if up[1] else place).query), moves=True)
     return _found(asked.total(resolved(state.place, query)), moves=True)
+
+
+def _is_unfinished(query: str) -> bool:
+    """Whether a person is certainly in the middle of a query: what is wrong with it is no news."""
+    return query[-1:] != "" and query[-1] in "+,-=(<>"
 
 
 def _found(total: int | str, *, moves: bool = False) -> Preview:

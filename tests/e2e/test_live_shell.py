@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +14,8 @@ import pytest
 
 from tagfs.layout import Layout
 from tagfs.lock import hold
-from tests.support.command import Lyts
+from tests.support.command import START, Lyts
+from tests.support.mounting import eventually, need_fuse
 from tests.support.screen import Screen
 
 
@@ -138,8 +143,6 @@ def test_a_store_that_changes_beneath_is_seen(songs: Lyts) -> None:
 
 
 def test_an_index_that_is_gone_is_made_again(songs: Lyts) -> None:
-    import shutil
-
     with Screen(songs) as screen:
         screen.prompt("lyts (4) >").type("cd music\r").prompt("music (3) >")
         shutil.rmtree(songs.store / "index")
@@ -172,23 +175,19 @@ def test_a_command_that_waits_can_be_interrupted_and_leaves_no_lock(songs: Lyts)
     )
 
 
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ("[shell]\nkeys = 'emacs'\ntheme = \n", "line 3: invalid value"),
-        ("[shell]\n\nkeys = 'nano'\n", "line 3: keys is one of emacs, vi, and not 'nano'"),
-        ("[shell]\npagr = 'less'\n", "line 2: there is no setting 'pagr'; did you mean pager?"),
-        ("[shell]\nkeys = 'vi'\n[shell.bind]\n'c-nosuch' = 'ls'\n", "there is no key 'c-nosuch'"),
-    ],
-)
-def test_a_broken_config_is_named_by_file_and_line_and_the_shell_starts(songs: Lyts, config: str, said: str) -> None:
+def test_a_broken_config_is_named_by_file_and_line_and_the_shell_starts(songs: Lyts) -> None:
     path = songs.home / ".config" / "lyts" / "config.toml"
     path.parent.mkdir(parents=True)
-    path.write_text(config)
+    path.write_text("[shell]\npagr = 'less'\n[shell.bind]\n'c-nosuch' = 'ls'\n[shell.colors]\ntag = 'nosuch'\n")
     with Screen(songs, columns=200) as screen:
         screen.prompt("lyts (4) >")
-        assert f"{path}" in screen.text
-        assert said in screen.text
+        assert f"{path}, line 2: there is no setting 'pagr'; did you mean pager?" in screen.text
+        assert f"{path}, line 4: there is no key 'c-nosuch'" in screen.text
+        assert f"{path}, line 6: the colour of tag cannot be read" in screen.text
+    path.write_text("[shell]\nkeys = \n")
+    with Screen(songs, columns=200) as screen:
+        screen.prompt("lyts (4) >")
+        assert f"{path}, line 2: invalid value; the shell starts with what is usual" in screen.text
 
 
 def test_keys_of_vi_and_a_key_of_ones_own(songs: Lyts) -> None:
@@ -248,7 +247,11 @@ def test_programs_get_copies_and_with_a_mount_the_files(songs: Lyts) -> None:
         screen.prompt("lyts (4) >").type("cd music\r").prompt("music (3) >").type("ls\r").until("3  Waltz.ogg")
         screen.prompt("music (3) >").type("!cat 1 3").until("runs cat with 2 files: Blue Kitchen.flac, Waltz.ogg")
         screen.type("\r").until("Blue Kitchen.flacWaltz.ogg")
+        screen.until(lambda s: s.line.endswith("Waltz.oggmusic (3) >"))
         screen.type("!ls -l 3\r").until("-r--------").until("Waltz.ogg")
+        screen.prompt("music (3) >").type("!cat *\r").until("Blue Kitchen.flacBlue Moon.flacWaltz.ogg")
+        screen.until(lambda s: s.line.endswith("Waltz.oggmusic (3) >"))
+        screen.type("show tags *\r").until("lyts: ")  # one file at a time, as outside
         screen.type("\x04")
         screen.end()
     assert not list((songs.home / ".cache" / "lyts" / "copies").iterdir())
@@ -277,3 +280,74 @@ def test_help_for_everything_with_examples(songs: Lyts) -> None:
         screen.prompt("lyts (4) >").type("help !\r").until("!mpv 3-7")
         screen.prompt("lyts (4) >").type("help tag\r").until("lyts tag favourite -q music+jazz")
         screen.prompt("lyts (4) >").type("cdd\r").until("there is no command 'cdd'; did you mean cd")
+
+
+def test_words_found_by_search_are_numbered_and_its_index_may_go(songs: Lyts) -> None:
+    with Screen(songs) as screen:
+        screen.prompt("lyts (4) >").type("search kitchen\r").until("1  ").prompt("lyts (4) >")
+        screen.type("tag found 1\r").until("tagged 1 file with found").prompt("lyts (4) >")
+        shutil.rmtree(songs.store / "text")
+        screen.type("search waltz\r").until("Waltz.ogg").prompt("lyts (4) >")
+    assert songs.names("found") == ["Blue Kitchen.flac"]
+
+
+def test_notes_are_written_in_an_editor(songs: Lyts) -> None:
+    editor = songs.home / "editor"
+    editor.write_text("#!/bin/sh\necho 'for the wedding' > \"$1\"\n")
+    editor.chmod(0o755)
+    with Screen(songs, env={"EDITOR": str(editor)}) as screen:
+        screen.prompt("lyts (4) >").type("ls\r").until("4  letter.txt").prompt("lyts (4) >")
+        screen.type("notes 3\r").until("wrote notes to Waltz.ogg").prompt("lyts (4) >")
+        screen.type("show notes 3\r").until("\nfor the wedding\n")
+
+
+def test_in_a_mount_programs_and_open_get_the_files_themselves(songs: Lyts) -> None:
+    need_fuse()
+    opener = songs.home / "opener"
+    opener.write_text('#!/bin/sh\necho "opened $1"\n')
+    opener.chmod(0o755)
+    path = songs.home / ".config" / "lyts" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[shell]\nopener = '{opener}'\n")
+    at = songs.home / "lyts"
+    try:
+        with Screen(songs, columns=200) as screen:
+            screen.prompt("lyts (4) >").type("ls\r").until("4  letter.txt").prompt("lyts (4) >")
+            screen.type("open 3\r").until("Opening copies, to look at only").until("/Waltz.ogg").prompt("lyts (4) >")
+            screen.type("mount\r").until(f"your library is in {at}").prompt("lyts (4) >")
+            screen.type("open 3\r").until(f"opened {at}/all/Waltz.ogg").prompt("lyts (4) >")
+            screen.type("!echo more >> 4; echo 4\r").until(f"{at}/all/letter.txt").prompt("lyts (4) >")
+            screen.type("umount\r").until(lambda s: s.text.count("> umount") and s.line == "lyts (4) >")
+    finally:
+        subprocess.run(["fusermount3", "-uzq", "--", str(at)], check=False, timeout=60)
+    assert songs("shell", "-c", "ls papers; !cat 1").lines[-1].endswith("letter.txtmore")
+
+
+def test_in_tmux(songs: Lyts, tmp_path: Path) -> None:
+    if shutil.which("tmux") is None:
+        pytest.skip("NOT TESTED: there is no tmux")
+    program = tmp_path / "run"
+    program.write_text(f"#!/bin/sh\nexec {' '.join(map(shlex.quote, START))}\n")
+    program.chmod(0o755)
+    tmux = ["tmux", "-S", str(tmp_path / "socket"), "-f", os.devnull]
+
+    def run(*words: str) -> str:
+        return subprocess.run([*tmux, *words], env=songs.env, capture_output=True, text=True, check=True).stdout
+
+    def until(wanted: str) -> None:
+        eventually(lambda: wanted in run("capture-pane", "-p"))
+
+    run("new-session", "-d", "-x", "80", "-y", "24", str(program))
+    try:
+        until("lyts (4) >")
+        run("send-keys", "cd mus", "Tab", "Enter")
+        until("music (3) >")
+        run("send-keys", "rm *")
+        until("moves 3 files to the trash")
+        run("send-keys", "C-c")
+        run("resize-window", "-x", "50", "-y", "15")
+        run("send-keys", "ls", "Enter")
+        until("3  Waltz.ogg\nmusic (3) >")
+        assert "Traceback" not in run("capture-pane", "-p")
+    finally:
+        run("kill-server")

@@ -72,6 +72,10 @@ class Screen:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    def shown(self) -> list[dict[int, pyte.screens.Char]]:
+        """Each row as cells, with their colours."""
+        return [{x: self._screen.buffer[y][x] for x in range(self.columns)} for y in range(self.rows)]
+
     @property
     def all_text(self) -> str:
         """With what was scrolled away."""

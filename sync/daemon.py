@@ -33,7 +33,7 @@ from sync.fixed import fix
 from sync.flow import Flow
 from sync.hands import Hands
 from sync.looking import Looked, Looking
-from sync.machine import Here, Members, Proof, Prove, Put, Wanted, decide
+from sync.machine import HandOver, Here, Members, Proof, Prove, Put, Wanted, decide, is_to_come, left_here
 from sync.mending import make_marker_again, mend_copies
 from sync.myself import note_alias
 from sync.nodes import NodeInfo, Trusted, nodes_of, to_fix, trusted_nodes
@@ -53,6 +53,7 @@ from sync.syncthing.errors import FolderNotKnown, FolderPaused, FolderStopped, N
 from sync.syncthing.folders import is_data_id, is_ledger_id, ledger_folder_id
 from sync.syncthing.records import Event
 from tagfs.change import Change
+from tagfs.conflict import copy_guid
 from tagfs.durable import sync_paths
 from tagfs.errors import LytsError, StoreError
 from tagfs.glossary import SET_THING
@@ -613,7 +614,7 @@ class Daemon:
             hands.take_out_of_trash_cans(guid)
         data = state.made.data
         wanted = wanted_of(state, self._nodes, self._gone)
-        looked = looking.look(state, data, odd=guid in self._odd)
+        looked = self._with_beside(looking, state, wanted, looking.look(state, data, odd=guid in self._odd))
         actions = decide(self._store.node, wanted, looked.here, self._proofs_of(guid), copies)
         self._note_waiting(guid, wanted, looked)
         if not self._is_waited_for(guid):
@@ -627,6 +628,8 @@ class Daemon:
         for action in actions:
             if isinstance(action, Put):
                 self._flow.put_into(set_id(action.members))
+            elif isinstance(action, HandOver):
+                self._odd.add(copy_guid(guid, action.source.sha256))
         for members, name in done.scans:
             scans.setdefault(members, set()).add(name)
             self._odd.add(guid)
@@ -646,6 +649,20 @@ class Daemon:
         self._connected = frozenset(
             guid for guid, one in self._trusted.items() if one.device in found and found[one.device].connected
         )
+
+    def _with_beside(self, looking: Looking, state: FileState, wanted: Wanted, looked: Looked) -> Looked:
+        """With which of the bytes here are to be here as files of their own."""
+        hashes = sorted(left_here(wanted, looked.here))
+        if not hashes:
+            return looked
+        to_come = []
+        others = self._store.states([copy_guid(state.guid, sha256) for sha256 in hashes])
+        for sha256, other in zip(hashes, others, strict=True):
+            if other.made is not None:
+                here = looking.look(other, other.made.data, odd=True).here
+                if is_to_come(self._store.node, wanted_of(other, self._nodes, self._gone), here, sha256):
+                    to_come.append(sha256)
+        return looked._replace(here=looked.here._replace(beside=to_come))
 
     def _copies(self) -> int:
         """How many proofs are asked for before bytes leave; those of all holders while the settings are damaged."""

@@ -107,6 +107,8 @@ class Hands:
             return True
         if isinstance(action, machine.Hold):
             return self._hold(state.guid, action, done)
+        if isinstance(action, machine.HandOver):
+            return self._hand_over(state.guid, self._path_of(looked, action.source), action.source.sha256, done)
         return self._keep_both(state, looked, action, done)
 
     def _path_of(self, looked: Looked, source: Source) -> str:
@@ -194,6 +196,15 @@ class Hands:
         self._store.act(say)
         done.scans.append((members, data_name(data)))
         done.again.update((state.guid, other))
+        return True
+
+    def _hand_over(self, guid: str, path: str, sha256: str, done: Done) -> bool:
+        """What another node made a file of goes into that file's keep, from where it is put in place."""
+        other = copy_guid(guid, sha256)
+        if is_being_written(path) or hash_file(path) != sha256:
+            return False
+        self._second_copy(path, os.path.join(self._shelves.moved_folder(other), sha256))
+        done.again.update((guid, other))
         return True
 
     def _name_beside(self, state: FileState, sha256: str, names: dict[str, str]) -> str:

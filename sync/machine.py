@@ -80,7 +80,8 @@ class Here(NamedTuple):
     where what is unlinked goes, and Syncthing's trash can. `long_kept`: those of them that no
     fact spoke of for so long that none is waited for any more. `edits`: hashes of what hands on
     this node wrote last, kept until another node is known to have them: of three edits at
-    once Syncthing can lose one.
+    once Syncthing can lose one. `beside`: hashes here that became a file of their own (`KeepBoth`)
+    which this node is to have, and of which it has nothing.
     """
 
     placed: Mapping[Members, Copy]
@@ -88,6 +89,7 @@ class Here(NamedTuple):
     kept: Collection[str] = ()
     long_kept: Collection[str] = ()
     edits: Collection[str] = ()
+    beside: Collection[str] = ()
 
 
 class Proof(NamedTuple):
@@ -166,13 +168,19 @@ class KeepBoth(NamedTuple):
     current: str
 
 
+class HandOver(NamedTuple):
+    """Put bytes into the keep of the file of their own that they became: who made that may never come to send them."""
+
+    source: Source
+
+
 class Hold(NamedTuple):
     """State that this node holds the file instead of those who did: they were forgotten, and its bytes are here."""
 
     instead: Members
 
 
-Action = StateContent | Put | Prove | Unlink | Drop | DropEdit | Remove | KeepBoth | Hold
+Action = StateContent | Put | Prove | Unlink | Drop | DropEdit | Remove | KeepBoth | HandOver | Hold
 
 
 def decide(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_copies: int = 1) -> list[Action]:
@@ -190,18 +198,51 @@ def decide(me: str, wanted: Wanted, here: Here, proofs: Iterable[Proof], min_cop
     if stated:
         return list(stated)  # everything else is decided anew under what was stated
     if wanted.purged:
-        return [*_end(wanted, here)]
+        return _handing_over(here, [*_end(wanted, here)])
     look = _Look(me, wanted, here, proofs, min_copies)
-    return [Hold(wanted.holds)] if look.is_heir() else look.actions()
+    return [Hold(wanted.holds)] if look.is_heir() else _handing_over(here, look.actions())
+
+
+def _handing_over(here: Here, actions: list[Action]) -> list[Action]:
+    """Bytes that are to be here as another file are handed over to that; this file's do not go before."""
+    if not here.beside:
+        return actions
+    kept = [
+        action
+        for action in actions
+        if not (isinstance(action, Drop | DropEdit) and action.sha256 in here.beside)
+        and not (isinstance(action, Remove) and action.source.sha256 in here.beside)
+    ]
+    found = {sha256: Source(sha256) for sha256 in (*here.kept, *here.edits)}
+    found |= {sha256: Source(sha256, members, is_conflict=True) for members, sha256 in here.conflicts}
+    found |= {copy.sha256: Source(copy.sha256, members) for members, copy in here.placed.items()}
+    return [*(HandOver(found[sha256]) for sha256 in sorted(here.beside) if sha256 in found), *kept]
+
+
+def left_here(wanted: Wanted, here: Here) -> set[str]:
+    """The hashes here that something took the place of: what of them became a file of its own is to be asked."""
+    hashes = {copy.sha256 for copy in here.placed.values()}.union(
+        (sha256 for _, sha256 in here.conflicts), here.kept, here.edits
+    )
+    return hashes & wanted.contents.left
+
+
+def is_to_come(me: str, other: Wanted, here: Here, sha256: str) -> bool:
+    """Whether a file that these bytes became is to be on this node, and nothing of it is."""
+    if not other.born or other.purged or sha256 not in other.contents.heads or me in other.unknown:
+        return False
+    hashes = {copy.sha256 for copy in here.placed.values()}.union(here.kept, here.edits)
+    return (me in other.living or not other.living) and sha256 not in hashes
 
 
 def _edits_to_state(me: str, wanted: Wanted, here: Here) -> list[StateContent]:
     stated = []
-    speaks_for_silent = me == min(wanted.living, default=me)
     for members, copy in here.placed.items():
         if wanted.contents.is_known(copy.sha256):
             continue
-        if copy.by_me or (copy.silent and speaks_for_silent):
+        # For who is silent speaks the lowest of those that have the folder, holders first.
+        having = (members & wanted.living) or (members - wanted.gone - wanted.unknown)
+        if copy.by_me or (copy.silent and me == min(having, default=me)):
             was = copy.was if copy.was is not None and wanted.contents.is_known(copy.was) else None
             stated.append(StateContent(members, copy.sha256, was))
     return stated

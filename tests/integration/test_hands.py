@@ -18,6 +18,7 @@ from sync.stock import Stock
 from sync.syncthing.client import Syncthing
 from sync.syncthing.folders import data_folder, device
 from tagfs.check.fsck import fsck
+from tagfs.conflict import copy_guid
 from tagfs.fact import Content, time_text
 from tagfs.nodeset import set_id
 from tagfs.place import kept_versions_folder
@@ -101,6 +102,28 @@ def test_a_file_that_was_replaced_while_it_was_read_is_left_alone(tmp_path: Path
         hands.carry_out(state, state.made.data, looked, [machine.Unlink(Source(digest, alone))])
         assert place.read_bytes() == b"new, by Syncthing"
         assert not shelves.kept(guid)  # and its bytes do not pass for the old ones
+
+
+def test_bytes_that_became_another_file_are_handed_over_to_it(tmp_path: Path) -> None:
+    with make_store(tmp_path / "store") as store:
+        hands, shelves, alone = hands_of(store)
+        (guid,) = add_files(store, "a.txt")
+        state = store.states([guid])[0]
+        assert state.made is not None
+        place = Path(shelves.path(alone, state.made.data))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"the other edit")
+        digest = sha256(b"the other edit").hexdigest()
+        other = copy_guid(guid, digest)
+        looked = Looked(Here({alone: Copy(digest)}, beside=[digest]), {alone: str(place)}, {}, {}, {}, False)
+        for _ in range(2):
+            done = hands.carry_out(state, state.made.data, looked, [machine.HandOver(Source(digest, alone))])
+            assert done.again == {guid, other}
+            assert Path(shelves.kept(other)[digest]).read_bytes() == place.read_bytes() == b"the other edit"
+        place.write_bytes(b"changed since")
+        os.unlink(shelves.kept(other)[digest])
+        hands.carry_out(state, state.made.data, looked, [machine.HandOver(Source(digest, alone))])
+        assert not shelves.kept(other)
 
 
 def test_what_becomes_a_version_does_so_while_no_version_can_go(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]

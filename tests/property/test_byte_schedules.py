@@ -12,6 +12,7 @@ import pytest
 from sync import machine
 from sync.contents import contents_of
 from sync.machine import KeepBoth, Prove, Put, StateContent, Unlink
+from tagfs.conflict import copy_guid
 from tests.support.byte_mistakes import MISTAKES, Decide, Mistake, all_count, nobody_inherits
 from tests.support.byte_schedules import FIRST, World, run
 
@@ -40,6 +41,42 @@ def test_who_is_forgotten_takes_along_only_what_nobody_else_had(portion: int) ->
     for seed in range(portion, ROUNDS // 10, 4):
         wrong, world = forgetting(seed)
         assert wrong is None, f"seed {seed}: {wrong}\n" + "\n".join(world.log)
+
+
+def test_a_conflict_copy_whose_maker_is_forgotten_gets_its_bytes_from_who_has_them() -> None:
+    """What the forgetting schedule 21102 found: they were there, as older bytes of the file that it was made of."""
+    told = Told(3, "13")
+    one, two, three = told.world.nodes
+    members = frozenset((one.guid, three.guid))
+    told.world.edit(one, members)
+    told.does("1", StateContent)
+    told.tells("1", "3")
+    lost = three.disk[members, (FIRST, "")][0]
+    told.world.edit(one, members)  # lyts has not read its last edit there again, so this is a branch
+    told.does("1", StateContent)
+    told.does("1", KeepBoth)
+    told.world.deliver(one, two)
+    told.world.deliver(one, three)
+    told.world.forget(two, one)
+    told.calm()
+    assert told.world.unsettled() is None
+    assert three.disk[members, (copy_guid(FIRST, lost), "")][0] == lost
+
+
+def test_an_edit_of_a_forgotten_node_is_stated_by_one_that_has_it() -> None:
+    """What the forgetting schedule 41926 found: the lowest holder was to speak, to which the bytes had never come."""
+    told = Told(3, "13")
+    one, two, three = told.world.nodes
+    members = frozenset((one.guid, three.guid))
+    told.world.edit(one, members)
+    told.world.scan_all(one)
+    told.world.pull(one, three, (members, (FIRST, "")))
+    edited = three.disk[members, (FIRST, "")][0]
+    told.holds("3", n2=True)
+    told.world.forget(three, one)
+    told.calm()
+    assert told.world.unsettled() is None
+    assert edited in {sha256 for state in two.states.values() for sha256 in contents_of(state).heads}
 
 
 @pytest.mark.parametrize(("seed", "decide"), [(30, all_count), (70, nobody_inherits)])
@@ -243,6 +280,12 @@ def test_three_edits_at_once_are_three_files() -> None:
 
 
 ONCE_FAILED = (85413, 239841, 240429, 257373, 464637)
+
+
+@pytest.mark.parametrize("seed", [21102, 41926])
+def test_forgetting_schedules_that_once_failed(seed: int) -> None:
+    wrong, world = forgetting(seed)
+    assert wrong is None, f"{wrong}\n" + "\n".join(world.log)
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED)

@@ -24,7 +24,6 @@ outcome is not what the facts ask for.
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +32,7 @@ from sync import machine
 from sync.contents import contents_of
 from sync.machine import Copy, Here, Members, Proof, Source, Wanted
 from sync.placing import wanted_of
+from tagfs.conflict import copy_guid
 from tagfs.fact import Content, Fact, Made, Purge
 from tagfs.merge import FileState
 from tagfs.stamp import Clock, when_of
@@ -438,7 +438,16 @@ class World:
         for members, copy in here.placed.items():
             if wanted.contents.is_known(copy.sha256):
                 node.last[members, guid] = copy.sha256
+        here = here._replace(
+            beside=[sha for sha in machine.left_here(wanted, here) if self._is_to_come(node, guid, sha)]
+        )
         return self.decide(node.guid, wanted, here, proofs, self.min_copies)
+
+    def _is_to_come(self, node: Node, guid: str, sha256: str) -> bool:
+        other = copy_guid(guid, sha256)
+        if other not in node.states:
+            return False
+        return machine.is_to_come(node.guid, node.wanted(other, self.names), self.here(node, other), sha256)
 
     def do(self, node: Node, guid: str, action: machine.Action) -> None:
         """Carry out one action, as the daemon would."""
@@ -460,7 +469,7 @@ class World:
                 node.kept.setdefault(guid, set()).add(standing[0])
             node.disk[action.members, (guid, "")] = (
                 action.source.sha256,
-                self._mtime(node, guid, action.source),
+                self._mtime(action.source.sha256),
                 False,
             )
             node.last.pop((action.members, guid), None)
@@ -471,6 +480,8 @@ class World:
             self._unlink(node, guid, action.source, keep=self.keeps)
         elif isinstance(action, machine.Hold):
             self.say(node, guid, holds={**dict.fromkeys(action.instead, False), node.guid: True})
+        elif isinstance(action, machine.HandOver):
+            node.kept.setdefault(copy_guid(guid, action.source.sha256), set()).add(action.source.sha256)
         elif isinstance(action, machine.Drop):
             node.kept[guid].discard(action.sha256)
         elif isinstance(action, machine.DropEdit):
@@ -483,9 +494,10 @@ class World:
         else:
             self._keep_both(node, guid, state, action)
 
-    def _mtime(self, node: Node, guid: str, source: Source) -> int:
+    @staticmethod
+    def _mtime(sha256: str) -> int:
         # A link has the mtime of what it is a link of; in the keep likewise. The model takes the hash's own.
-        return 1_700_000_000_000 + int(source.sha256, 16)
+        return 1_700_000_000_000 + int(sha256, 16)
 
     def _unlink(self, node: Node, guid: str, source: Source, keep: bool) -> None:
         if source.members is None:
@@ -499,13 +511,15 @@ class World:
             if not source.is_conflict:
                 node.last.pop((source.members, guid), None)
 
+    def _put_new(self, node: Node, members: Members, guid: str, sha256: str) -> None:
+        node.disk.setdefault((members, (guid, "")), (sha256, self._mtime(sha256), False))
+
     def _keep_both(self, node: Node, guid: str, state: FileState, action: machine.KeepBoth) -> None:
         sha256 = action.source.sha256
-        other = str(uuid.uuid5(uuid.UUID(guid), sha256))
+        other = copy_guid(guid, sha256)
         holds = wanted_of(state, self.names).holds
         members = holds if node.guid in holds else holds | {node.guid}
-        if (members, (other, "")) not in node.disk:
-            node.disk[members, (other, "")] = (sha256, self._mtime(node, guid, action.source), False)
+        self._put_new(node, members, other, sha256)
         old = node.states.get(other)
         if old is None or old.made is None:
             modified = "2026-01-01T00:00:00Z"

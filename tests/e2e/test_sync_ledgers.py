@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from tests.support.library import Library, Node
 from tests.support.syncthing import until
@@ -54,48 +51,49 @@ def lost(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-OWNER = [rolled_back, deleted, emptied, stale_with_a_later_time, lost]
-READER = OWNER
+ACCIDENTS = [rolled_back, deleted, emptied, stale_with_a_later_time, lost]
 
 
-def accident(tmp_path: Path, whose: str, do: Callable[[Path], None], *, index_too: bool) -> None:
+def accidents(tmp_path: Path, whose: str, *, index_too: bool) -> None:
+    """All accidents in one library, one after the other: whatever the one before left behind is there."""
     with Library(tmp_path, ["laptop", "tablet"]) as library:
         laptop, tablet = library
-        guid = laptop.add("song.txt", b"la la\n", "one")
-        both_know(library, guid, {"one"})
-        laptop.lyts("tag", "two", guid)
-        tablet.lyts("tag", "three", guid)
-        both_know(library, guid, {"one", "two", "three"})
-        struck = laptop if whose == "owner" else tablet
-        struck.stop()
-        do(struck.root / "ledgers" / "laptop")
-        if index_too:
-            shutil.rmtree(struck.root / "index")
-        other = tablet if struck is laptop else laptop
-        other.lyts("tag", "meanwhile", guid)
-        struck.start()
-        library.wait_connected()
-        both_know(library, guid, {"one", "two", "three", "meanwhile"})
-        struck.lyts("tag", "afterwards", guid)
-        both_know(library, guid, {"one", "two", "three", "meanwhile", "afterwards"})
+        guid = laptop.add("song.txt", b"la la\n", "begun")
+        struck, other = (laptop, tablet) if whose == "owner" else (tablet, laptop)
+        tags = {"begun"}
+        for do in ACCIDENTS:
+            name = do.__name__
+            laptop.lyts("tag", f"{name}=one", guid)
+            tablet.lyts("tag", f"{name}=two", guid)
+            tags |= {f"{name}=one", f"{name}=two"}
+            both_know(library, guid, tags)
+            struck.stop()
+            do(struck.root / "ledgers" / "laptop")
+            if index_too:
+                shutil.rmtree(struck.root / "index")
+            other.lyts("tag", f"{name}=meanwhile", guid)
+            struck.start()
+            library.wait_connected()
+            tags |= {f"{name}=meanwhile"}
+            both_know(library, guid, tags)
+            struck.lyts("tag", f"{name}=afterwards", guid)
+            tags |= {f"{name}=afterwards"}
+            both_know(library, guid, tags)
         for node in library:
             node.lyts("reindex")
-            assert tags_of(node, guid) == {"one", "two", "three", "meanwhile", "afterwards"}
+            assert tags_of(node, guid) == tags
 
 
-@pytest.mark.parametrize("do", OWNER, ids=lambda do: do.__name__)
-def test_an_owner_whose_ledger_had_an_accident_and_its_index_not(tmp_path: Path, do: Callable[[Path], None]) -> None:
-    accident(tmp_path, "owner", do, index_too=False)
+def test_an_owner_whose_ledger_had_accidents_and_its_index_not(tmp_path: Path) -> None:
+    accidents(tmp_path, "owner", index_too=False)
 
 
-@pytest.mark.parametrize("do", OWNER, ids=lambda do: do.__name__)
-def test_an_owner_that_lost_its_ledger_and_its_index(tmp_path: Path, do: Callable[[Path], None]) -> None:
-    accident(tmp_path, "owner", do, index_too=True)
+def test_an_owner_that_lost_its_ledger_and_its_index_again_and_again(tmp_path: Path) -> None:
+    accidents(tmp_path, "owner", index_too=True)
 
 
-@pytest.mark.parametrize("do", READER, ids=lambda do: do.__name__)
-def test_a_reader_whose_copy_had_an_accident(tmp_path: Path, do: Callable[[Path], None]) -> None:
-    accident(tmp_path, "reader", do, index_too=False)
+def test_a_reader_whose_copy_had_accidents(tmp_path: Path) -> None:
+    accidents(tmp_path, "reader", index_too=False)
 
 
 def test_a_store_restored_from_a_backup_gets_back_what_the_others_have_of_it(tmp_path: Path) -> None:
@@ -119,10 +117,7 @@ def test_a_store_restored_from_a_backup_gets_back_what_the_others_have_of_it(tmp
         both_know(library, guid, {"one", "two", "three"})
 
 
-@pytest.mark.parametrize("do", READER, ids=lambda do: do.__name__)
-def test_a_reader_whose_copy_had_an_accident_and_whose_owner_says_nothing_new(
-    tmp_path: Path, do: Callable[[Path], None]
-) -> None:
+def test_a_reader_whose_copy_had_accidents_and_whose_owner_says_nothing_new(tmp_path: Path) -> None:
     """Nothing comes that would replace the copy, and no index knows what was in it."""
     with Library(tmp_path, ["laptop", "tablet"]) as library:
         laptop, tablet = library
@@ -131,15 +126,16 @@ def test_a_reader_whose_copy_had_an_accident_and_whose_owner_says_nothing_new(
         laptop.lyts("tag", "two", guid)
         both_know(library, guid, {"one", "two"})
         whole = {path.name: path.read_bytes() for path in segments(laptop.root / "ledgers" / "laptop")}
-        tablet.stop()
-        do(tablet.root / "ledgers" / "laptop")
-        shutil.rmtree(tablet.root / "index")
-        tablet.start()
-        library.wait_connected()
-        both_know(library, guid, {"one", "two"})
-        for node in library:
-            found = {path.name: path.read_bytes() for path in segments(node.root / "ledgers" / "laptop")}
-            assert found == whole
+        for do in ACCIDENTS:
+            tablet.stop()
+            do(tablet.root / "ledgers" / "laptop")
+            shutil.rmtree(tablet.root / "index")
+            tablet.start()
+            library.wait_connected()
+            both_know(library, guid, {"one", "two"})
+            for node in library:
+                found = {path.name: path.read_bytes() for path in segments(node.root / "ledgers" / "laptop")}
+                assert found == whole, do.__name__
 
 
 def test_a_reader_killed_again_and_again_while_it_fetches_a_ledger_has_all_of_it_in_the_end(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +34,10 @@ from bench.measure import show_timing, timing_of
 from sync.life import life
 from sync.syncthing import process
 from sync.syncthing.attached import connect
+from tagfs.change import Change
+from tagfs.fact import Content, Made, time_text
+from tagfs.guid import new_guid
+from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.term import HOLDS, TAG
 from tests.support.devices import Device, Devices
@@ -44,6 +50,7 @@ FILES = 1_000
 BIRTHS = 10_000
 MOVED, MOVED_BYTES = 60, 24_000_000
 MANY = 100_000
+CHUNK = 10_000
 IDLE_S = 60.0
 
 
@@ -341,17 +348,37 @@ def idle(bench: Bench, laptop: Device, tablet: Device) -> None:
         )
 
 
+def fill(device: Device, files: int) -> None:
+    """So many small files, as `lyts add` leaves them, ten thousand an action."""
+    with Store(str(device.store)) as store:
+        (label,) = [path.name for path in (device.store / "sets").iterdir()]
+
+        def births(first: int, change: Change) -> None:
+            for number in range(first, min(files, first + CHUNK)):
+                guid, name, data = new_guid(os.urandom(16)), f"{number}.txt", b"%d\n" % number
+                place = data_path(guid, name)
+                path = store.layout.data(label, place)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                Path(path).write_bytes(data)
+                stat = os.stat(path)
+                change.about_file(
+                    guid,
+                    made=Made(name=name, data=place),
+                    content=Content(sha256(data).hexdigest(), stat.st_size, time_text(stat.st_mtime_ns)),
+                    tag=["many"],
+                    holds={change.node: True},
+                )
+
+        for first in range(0, files, CHUNK):
+            store.act(partial(births, first))
+
+
 def start(bench: Bench) -> None:
     """A daemon on a store of many files, from the first of its processes to its first round."""
     files = bench.some(MANY)
     device = bench.devices.first("many")
-    folder = device.files / "many"
-    for number in range(files):
-        if number % 1000 == 0:
-            (folder / str(number)).mkdir(parents=True)
-        (folder / str(number // 1000 * 1000) / f"{number}.txt").write_bytes(b"%d\n" % number)
-    device("add", "--move", "-t", "many", folder)
     device.down()
+    fill(device, files)
     found = []
     for _ in range(3):
         began = time.monotonic()

@@ -8,18 +8,14 @@ left out. What would leave a file to nobody is not stated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from copy import deepcopy
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
-from sync.verbs.placement import ALREADY, LAST, Around, Placed, waiting_for
-from tagfs.change import Change
+from sync.verbs.placement import ALREADY, LAST, Around, Placed, over_all, waiting_for
 from tagfs.face import face_of, holders
 from tagfs.merge import FileState
 from tagfs.placement import to_state
 from tagfs.store import Store
-from tagfs.verbs.tagging import chunks
 
 _LATER_THAN_ALL = "~"
 
@@ -119,25 +115,11 @@ def decided(state: FileState, choose: Choice, around: Around, shown: Shown) -> W
 
 def show(store: Store, guids: Sequence[str], choose: Choice, around: Around, *, dry_run: bool = False) -> Shown:
     """State who may know files from now on, in one action; with `dry_run` only count."""
-    shown = Shown()
-    for part in chunks(guids):
-        if dry_run:
-            for state in store.states(part):
-                if state.made is not None:
-                    decided(state, choose, around, shown)
-            continue
-        shown = store.act(partial(_state, part, choose, around, shown), action=shown.action)
-    return shown
 
-
-def _state(part: Iterable[str], choose: Choice, around: Around, so_far: Shown, change: Change) -> Shown:
-    shown = deepcopy(so_far)  # an action may be run again from its start
-    for guid in part:
-        state = change.state(guid)
-        if state.made is None or not face_of(state, around.me, around.nodes).listed:
-            continue
+    def say(state: FileState, shown: Shown) -> dict[str, Any] | None:
+        if not face_of(state, around.me, around.nodes).listed:
+            return None
         word = decided(state, choose, around, shown)
-        if word is not None:
-            change.about_file(guid, knows=word.knows, holds=word.holds or None)
-    shown.action = change.action
-    return shown
+        return {"knows": word.knows, "holds": word.holds or None} if word is not None else None
+
+    return over_all(store, guids, Shown(), say, dry_run=dry_run)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sync.verbs.waiting import Wait, something_moves, waits_of
 from tagfs.change import Change
@@ -94,6 +94,9 @@ class Placed:
     def count(self, why: str) -> int:
         """How many files stay as they are for a reason."""
         return self.left.get(why, (0, []))[0]
+
+
+T = TypeVar("T", bound=Placed)
 
 
 class Around(NamedTuple):
@@ -189,25 +192,47 @@ def waiting_for(before: frozenset[str], after: frozenset[str], around: Around) -
 
 def place(store: Store, guids: Sequence[str], choose: Choice, around: Around, *, dry_run: bool = False) -> Placed:
     """State who holds files from now on, in one action; with `dry_run` only count."""
-    placed = Placed()
+
+    def say(state: FileState, placed: Placed) -> dict[str, Any] | None:
+        said = decided(state, choose, around, placed)
+        return {"holds": said[0], "placed_by": said[1]} if said is not None else None
+
+    return over_all(store, guids, Placed(), say, dry_run=dry_run, frees_space=True)
+
+
+def over_all(
+    store: Store,
+    guids: Sequence[str],
+    tally: T,
+    say: Callable[[FileState, T], dict[str, Any] | None],
+    *,
+    dry_run: bool,
+    frees_space: bool = False,
+) -> T:
+    """State something about each of these files, portion by portion, in one action; with `dry_run` only count.
+
+    Args:
+        say: what is to be stated about a file, by fields of `Fact`, None for nothing; counts it.
+
+    Returns:
+        The tally, with the action.
+    """
     for part in chunks(guids):
         if dry_run:
             for state in store.states(part):
                 if state.made is not None:
-                    decided(state, choose, around, placed)
+                    say(state, tally)
             continue
-        placed = store.act(partial(_state, part, choose, around, placed), action=placed.action, frees_space=True)
-    return placed
+        tally = store.act(partial(_state, part, say, tally), action=tally.action, frees_space=frees_space)
+    return tally
 
 
-def _state(part: Iterable[str], choose: Choice, around: Around, so_far: Placed, change: Change) -> Placed:
-    placed = deepcopy(so_far)  # an action may be run again from its start
+def _state(part: Iterable[str], say: Callable[[FileState, T], dict[str, Any] | None], so_far: T, change: Change) -> T:
+    tally = deepcopy(so_far)  # an action may be run again from its start
     for guid in part:
         state = change.state(guid)
-        if state.made is None:
-            continue
-        said = decided(state, choose, around, placed)
-        if said is not None:
-            change.about_file(guid, holds=said[0], placed_by=said[1])
-    placed.action = change.action
-    return placed
+        fields = say(state, tally) if state.made is not None else None
+        if fields is not None:
+            change.about_file(guid, **fields)
+    tally.action = change.action
+    return tally

@@ -5,9 +5,8 @@
 
 Until the prompt: CPU time of the whole process, from exec to the moment its prompt is to
 be read on a pseudo-terminal, as the kernel counts it. Completion and preview: CPU time of
-the question alone, in a process that stays; "first" after the index changed (nothing is
-kept), "then" for the next key. Beside the time stands what a key must not wait for: it
-does not, the answer comes from another thread; the figure is what that thread works.
+the question alone, in a process that stays: "first" after the index changed, "then" for
+the next key. What is made ready while nobody types (at each prompt) is told apart.
 """
 
 from __future__ import annotations
@@ -110,6 +109,7 @@ def keys(root: str, environ: dict[str, str]) -> list[tuple[str, float, float]]:
         (previewed, "cd nosuchtag"),
     ):
         answers._kept.clear()
+        answers.warm()
         first = timed(lambda ask=ask, text=text: ask(text))  # type: ignore[misc]
         out.append(
             (("Tab: " if ask is offered else "below: ") + text, first, timed(lambda ask=ask, text=text: ask(text)))

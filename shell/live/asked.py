@@ -11,10 +11,11 @@ from typing import NamedTuple, Protocol
 
 
 class Counted(NamedTuple):
-    """A tag, and how many of the files in question have it."""
+    """A tag, and how many of the files in question have it; if not `sure`, at most so many, and perhaps none."""
 
     tag: str
     files: int
+    sure: bool = True
 
 
 class Named(NamedTuple):
@@ -47,7 +48,11 @@ class Asked(Protocol):
     """Answers about the library as it is now."""
 
     def tags(self, within: str) -> Sequence[Counted]:
-        """The tags of the files that match a query ("" for all files), most files first."""
+        """The tags of the files that match a query ("" for all files), most files first. All are sure, or none is."""
+        ...
+
+    def exact(self, within: str, tags: Sequence[str]) -> Sequence[int]:
+        """How many of the files that match a query have each of these tags."""
         ...
 
     def total(self, query: str) -> int | str:

@@ -20,7 +20,7 @@ from heapq import nsmallest
 from typing import NamedTuple
 
 from shell.live import roles, shape
-from shell.live.asked import Asked, Counted
+from shell.live.asked import Asked
 from shell.live.line import AtEnd, Word, at_end, spelled
 from shell.live.numbers import is_numbers
 from shell.live.place import is_relative, resolved
@@ -34,7 +34,7 @@ from tagfs.query.suggest import fold
 from tagfs.query.tree import AnyValue, Tag
 from tagfs.tag import BUILT_IN_KEYS, escape, escape_tag
 
-MOST = 100
+MOST = 60
 FACETS_FIRST = 12
 """How many facets an empty line offers before the commands."""
 VALUES_APART = 8
@@ -195,15 +195,15 @@ def _query(typed: str, state: State, asked: Asked) -> list[_Fit]:
         stem = slot[: slot.rfind("+")] if "+" in slot else ""
         within = resolved(state.place, stem) if stem else state.place.query if is_relative(typed) else ""
     known = asked.tags(within)
-    total = asked.total(within) if within and not head.endswith(("-", ",")) else -1
+    narrows = within != "" and not head.endswith(("-", ","))
     taken = frozenset(re.split(r"[+,]", slot)) - {part}
-    best = [_in_query(one, head) for one in _best_tags(part, known, total, taken)]
+    best = [_in_query(one, head) for one in _best_tags(part, within, asked, taken, narrows=narrows)]
     keys = [key for key in BUILT_IN_KEYS if part and key.startswith(part)]
     best += [_Fit(f"{head}{key}=", f"{key}=", "always there", True) for key in keys]
     if part and not head.endswith("-") and any(escape_tag(one.tag) == part for one in known):
         # The tag is whole: what comes next is what narrows it.
         whole = resolved(state.place, typed)
-        going_on = _best_tags("", asked.tags(whole), asked.total(whole), frozenset())
+        going_on = _best_tags("", whole, asked, frozenset(), narrows=True)
         best = [fit for fit in best if fit.value != typed]
         best += [_in_query(one, typed + "+", "+") for one in going_on]
     return best
@@ -215,20 +215,24 @@ class _Tag(NamedTuple):
     text: str
     files: int
     values: int = 0
+    rank: int = 0
 
 
-def _best_tags(part: str, counted: Sequence[Counted], total: int | str, taken: frozenset[str]) -> list[_Tag]:
-    """The tags that fit best, at most `MOST`; not those that all of the files have, which narrow nothing.
+def _best_tags(part: str, within: str, asked: Asked, taken: frozenset[str], *, narrows: bool = False) -> list[_Tag]:
+    """The tags of the files of a query that fit best, at most `MOST`.
 
     All of them are looked at for each key that is typed, so nothing is made here that is not offered.
+
+    Args:
+        taken: tags that are there already.
+        narrows: leave out those that all of the files have.
     """
     key = part.partition("=")[0] if "=" in part else None
     values: dict[str, int] = {}
     wanted = fold(part)
-    ranked: list[tuple[int, int, str]] = []
-    for tag, files in counted:
-        if files == total:
-            continue
+    counted = asked.tags(within)
+    ranked: list[_Ranked] = []
+    for tag, files, _ in counted:
         name, equals, _ = tag.partition("=")
         if equals and key is None:
             values[name] = values.get(name, 0) + 1
@@ -239,18 +243,39 @@ def _best_tags(part: str, counted: Sequence[Counted], total: int | str, taken: f
         rank = fits_how(wanted, fold(tag)) if wanted else 0
         if rank is not None:
             ranked.append((rank, -files, tag))
-            if not wanted and len(ranked) > MOST + len(values):
-                break
     many = {name for name, number in values.items() if number > VALUES_APART}
-    best = _TIERS[min((rank for rank, _, _ in ranked), default=0)]
-    ranked = [one for one in ranked if one[0] <= best]
-    out = [
-        _Tag(tag, -minus)
-        for _, minus, tag in nsmallest(MOST + len(many) * VALUES_APART, ranked)
-        if tag.partition("=")[0] not in many or "=" not in tag or key is not None
-    ]
-    keys = [_Tag(f"{name}=", 0, values[name]) for name in many if fits_how(wanted, fold(name)) is not None]
-    return [one for one in (*out, *sorted(keys)) if escape_tag_or_key(one.text) not in taken][:MOST]
+    if many and key is None:
+        ranked = [one for one in ranked if one[2].partition("=")[0] not in many or "=" not in one[2]]
+    total = asked.total(within) if narrows else -1
+    if counted and not counted[0].sure:
+        ranked = _counted_exactly(ranked, within, asked)
+    left = nsmallest(MOST, (one for one in ranked if -one[1] != total))
+    best = _TIERS[left[0][0]] if left else 0
+    out = [_Tag(tag, -minus, 0, rank) for rank, minus, tag in left if rank <= best]
+    keys = [_Tag(f"{name}=", 0, values[name]) for name in sorted(many) if fits_how(wanted, fold(name)) is not None]
+    return [one for one in (*out, *keys) if escape_tag_or_key(one.text) not in taken][:MOST]
+
+
+_Ranked = tuple[int, int, str]
+"""How well a tag fits, how many files it has (negative), the tag: the smallest is the best."""
+_COUNTED_MOST = 4 * MOST
+
+
+def _counted_exactly(ranked: list[_Ranked], within: str, asked: Asked) -> list[_Ranked]:
+    """The best of those whose numbers say only how many files they have at most.
+
+    They are counted from the one on that can have most, until no other can be among the first `MOST`.
+    """
+    pool = nsmallest(_COUNTED_MOST, ranked)
+    found: list[_Ranked] = []
+    for at in range(0, len(pool), MOST):
+        portion = pool[at : at + MOST]
+        counts = asked.exact(within, [tag for _, _, tag in portion])
+        found += [(rank, -files, tag) for (rank, _, tag), files in zip(portion, counts, strict=True) if files]
+        found.sort()
+        if len(found) >= MOST and at + MOST < len(pool) and found[MOST - 1] <= pool[at + MOST]:
+            break
+    return found
 
 
 def escape_tag_or_key(text: str) -> str:
@@ -279,13 +304,16 @@ def _tag_list(typed: str, only_here: bool, several: bool, state: State, asked: A
     cut = typed.rfind(",") + 1 if several else 0
     head, part = typed[:cut], typed[cut:]
     taken = frozenset(head.split(",")) - {part}
-    here = asked.tags(state.place.query) if state.place.parts or only_here else []
-    best = _best_tags(part, here, -1, taken)
+    here = state.place.query
+    best = _best_tags(part, here, asked, taken) if here or only_here else []
     if not only_here:
         known = {one.text for one in best}
-        best += [one for one in _best_tags(part, asked.tags(""), -1, taken) if one.text not in known]
+        best += [one for one in _best_tags(part, "", asked, taken) if one.text not in known]
     out = []
+    worst = _TIERS[min((one.rank for one in best), default=0)]
     for one in best:
+        if one.rank > worst:
+            continue
         text = escape_tag_or_key(one.text)
         out.append(_Fit(head + text, text, _about(one), bool(one.values), match=text))
     return out

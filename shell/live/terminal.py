@@ -307,6 +307,7 @@ class Terminal:
     async def warm(self) -> None:
         """Have the next answer made ready while nobody types."""
         await self.worker.ask(self.session.answers.warm, None)
+        await self.offers("")
 
 
 def _print(text: str) -> None:

@@ -401,6 +401,23 @@ class View(Rows):
             out.update([first + i for i, name in enumerate(block.split(b"/")) if name.startswith(raw)])
         return out
 
+    def first_names_beginning(self, prefix: str, among: BitMap, most: int) -> BitMap:
+        """Some files of `among` whose name begins with `prefix`, at most `most`, in order of arrival.
+
+        What many names begin with is found soon, and blocks without it are passed over.
+        """
+        raw = prefix.encode("utf-8", "surrogatepass")
+        inside = b"/" + raw
+        out = BitMap()
+        for key, block in self._prefixed("names", b""):
+            if not block.startswith(raw) and inside not in block:
+                continue
+            first = U32.unpack(key)[0] * NAMES
+            out |= BitMap([first + i for i, name in enumerate(block.split(b"/")) if name.startswith(raw)]) & among
+            if len(out) >= most:
+                return out if len(out) == most else BitMap(out[:most])
+        return out
+
     def lookup(self, name: bytes, result: BitMap, known: Mapping[int, bytes] = _NO_NAMES) -> int | None:
         """The file of a result that a plain name leads to: of those with the name, the one made first.
 

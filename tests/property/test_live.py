@@ -61,9 +61,12 @@ names = st.one_of(
 class Made:
     """A library that Hypothesis makes up."""
 
-    def __init__(self, tags: list[str], names: list[str]) -> None:
-        self._tags = [Counted(tag, 10 + n) for n, tag in enumerate(dict.fromkeys(tags))]
+    def __init__(self, tags: list[str], names: list[str], sure: bool = True) -> None:
+        self._tags = [Counted(tag, 10 + n, sure) for n, tag in enumerate(dict.fromkeys(tags))]
         self._names = names
+
+    def exact(self, within: str, tags: Sequence[str]) -> Sequence[int]:
+        return [5] * len(tags)
 
     def tags(self, within: str) -> Sequence[Counted]:
         return self._tags
@@ -97,7 +100,7 @@ class Made:
         return "tag \x1b[2J"
 
 
-libraries = st.builds(Made, st.lists(tags, max_size=6), st.lists(names, max_size=6))
+libraries = st.builds(Made, st.lists(tags, max_size=6), st.lists(names, max_size=6), st.booleans())
 states = st.builds(
     State,
     st.builds(Place, st.sampled_from([(), ("music",), ("music", "(jazz or live)")])),

@@ -357,6 +357,8 @@ class LiveRoot(Root):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] == "shell":
+            raise BadRequest("you are in the shell already; its lines need no word before them")
         if args[0] in OWN or args[0] in _ALSO:
             return args[0], self.get_command(ctx, args[0]), args[1:]
         return super().resolve_command(ctx, args)

@@ -152,6 +152,10 @@ def test_a_script_needs_no_prompt_toolkit_and_the_other_commands_no_shell(songs:
         assert done.stdout.splitlines()[-1] == loaded
 
 
+def test_a_shell_in_the_shell_is_refused(songs: Lyts) -> None:
+    assert "you are in the shell already" in songs.quick("shell", "-c", "shell -c ls", code=2).err
+
+
 def test_another_store_within_the_shell_is_refused(songs: Lyts) -> None:
     assert "stays with one store" in songs.quick("shell", "-c", "lyts --store /elsewhere ls", code=2).err
 

@@ -173,11 +173,12 @@ class Writing(Closing):
     @asynccontextmanager
     async def _ahead_of_truncate(self, inode: int, size: int, handle: Handle | None) -> AsyncIterator[None]:
         is_gone = handle is not None and (handle.behind or not os.path.exists(handle.path))
-        newborn = None if self._read_only or is_gone else self.newborn(inode)
+        newborn = self.nursery.by_inode.get(inode)
+        was_just_born = newborn is not None and newborn.line is not None  # it is stated, and nobody shares it yet
         if handle is not None and is_removed(handle) and not handle.dirty:
             async with self.contents.copies.ahead([bytes_of(handle)] if os.fstat(handle.fd).st_nlink else []):
                 yield
-        elif self._read_only or is_gone or self.handles.any_dirty(self.real_inode(inode)):
+        elif self._read_only or is_gone or was_just_born or self.handles.any_dirty(self.real_inode(inode)):
             yield
         elif newborn is not None:
             async with self.contents.copies.ahead([newborn.path] if size and _is_shared(newborn.path) else []):

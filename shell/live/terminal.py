@@ -271,7 +271,11 @@ class Terminal:
                 await self._put_in(found, document)
         finally:
             enter, self._completing, self._enter_waits = self._enter_waits, False, False
-            if enter and (len(found) < 2 or not is_careful(buffer.text, self.session.shapes.get)):
+            if enter and found and is_careful(buffer.text, self.session.shapes.get):
+                # Nobody has seen yet what was put in.
+                self._notice = Preview("Enter takes no completion here; once more, if this is what you mean", True)
+                get_app().invalidate()
+            elif enter:
                 buffer.validate_and_handle()
 
     async def _put_in(self, found: list[Offer], document: Document) -> None:
@@ -464,25 +468,30 @@ def live(session: Session, wrong: list[str]) -> int:
 def _prompt_and_run(session: Session, terminal: Terminal, worker: Worker, output: Output) -> int:
     told = ""
     while session.leaving is None:
-        worker.touch()
         try:
-            files, trouble = session.count_here()
-            here = "?" if files is None else f"{files:,}"
-        except NoStore:
-            here, trouble = "no library yet", ""
-        if trouble and trouble != told:
-            output.say(f"lyts: {trouble}")
-        told = trouble
-        output.flush()
-        try:
+            worker.touch()
+            here, trouble = _how_many(session)
+            if trouble and trouble != told:
+                output.say(f"lyts: {trouble}")
+            told = trouble
+            output.flush()
             text = terminal.ask(here)
+            worker.touch()
+            session.run_safely(text)
         except KeyboardInterrupt:
             continue
         except EOFError:
-            return session.state.code if session.state.code == 130 else EXIT_DONE
-        worker.touch()
-        session.run_safely(text)
+            return EXIT_DONE
     return session.leaving
+
+
+def _how_many(session: Session) -> tuple[str, str]:
+    """How many files are where one stands, for the prompt; and what is wrong, "" for nothing."""
+    try:
+        files, trouble = session.count_here()
+    except NoStore:
+        return "no library yet", ""
+    return "?" if files is None else f"{files:,}", trouble
 
 
 def greeting(session: Session) -> str:

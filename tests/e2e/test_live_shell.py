@@ -81,6 +81,16 @@ def test_enter_takes_no_completion_beside_rm(songs: Lyts) -> None:
     assert len(songs.names()) == 4
 
 
+def test_tab_and_enter_in_one_go_complete_and_run_only_what_is_harmless(songs: Lyts) -> None:
+    with Screen(songs) as screen:
+        screen.prompt("lyts (4) >").type("cd pap\t\r").prompt("papers (1) >")
+        screen.type("rm lett\t\r").until("once more, if this is what you mean")
+        assert screen.line == "papers (1) > rm letter.txt"
+        assert len(songs.names()) == 4
+        screen.type("\r").until("moved letter.txt to the trash").prompt("papers (0) >")
+    songs.quick("undo")
+
+
 def test_ctrl_c_begins_the_line_anew_and_ctrl_d_leaves(songs: Lyts) -> None:
     with Screen(songs) as screen:
         screen.prompt("lyts (4) >").type("rm -q music").until("moves 3 files to the trash")

@@ -39,7 +39,7 @@ def watch():
             for line in status:
                 if line.startswith("RssAnon:"):
                     peak[0] = max(peak[0], int(line.split()[1]))
-        time.sleep(0.05)
+        time.sleep(0.25)
 threading.Thread(target=watch, daemon=True).start()
 from tagfs.store import Store
 from tagfs.recovery.make import Maker

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MENU_ROWS = 8
 LIST_MOST = 60
 """Where completions are printed below the line, at most so many."""
 
@@ -350,6 +351,11 @@ class _Prompt(PromptSession[str]):
     def __init__(self, terminal: Terminal, **options: Any) -> None:
         self._terminal = terminal
         super().__init__(**options)
+        self.app.before_render += lambda app: self._make_room(app.output.get_size().rows)
+
+    def _make_room(self, rows: int) -> None:
+        """A menu takes no more rows than the terminal has beside the prompt and the line below it."""
+        self.reserve_space_for_menu = max(1, min(MENU_ROWS, rows - 3))
 
     def _create_layout(self) -> Layout:
         layout = super()._create_layout()

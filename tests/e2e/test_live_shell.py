@@ -221,6 +221,13 @@ def test_a_narrow_terminal_that_is_resized(songs: Lyts) -> None:
         screen.type("tag x *").until("tags 4 files: Blue Kitchen.flac, Blue Moon.flac, Waltz.ogg, …")
 
 
+def test_a_terminal_of_a_few_rows_has_room_for_what_matters(songs: Lyts) -> None:
+    with Screen(songs, columns=30, rows=5) as screen:
+        screen.prompt("lyts (4) >").type("cd music+\t").until("flac").until(lambda s: "cd music+" in s.text)
+        assert "too small" not in screen.text
+        screen.type("\t\r").prompt("music+flac (2) >")
+
+
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["no-color", "dumb"])
 def test_without_colour_all_is_there(songs: Lyts, env: dict[str, str]) -> None:
     with Screen(songs, env=env) as screen:

@@ -6,13 +6,13 @@ the same contract suite runs against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from tagfs.errors import StoreError
 from tagfs.text.question import CONTENTS, NAME, NOTES, TAGS, Part, Question
-from tagfs.text.words import Asked, counted, spans
+from tagfs.text.words import counted, follow_each_other
 
 MOST_READ_CHARS = 2_000_000
 """So much of a text can be found; a long novel has a million characters."""
@@ -137,22 +137,7 @@ def stands_in(kept: Kept, part: Part) -> bool:
     """Whether the words of a part follow each other in what is kept of a file."""
     texts = {NAME: (kept.name,), TAGS: kept.tags, NOTES: (kept.notes,), CONTENTS: (kept.text,)}
     fields = (part.field,) if part.field is not None else texts
-    return any(_has(text, part.asked) for field in fields for text in texts[field])
-
-
-def _has(text: str, piece: Asked) -> bool:
-    words: Sequence[str] = [span.word for span in spans(text)]
-    whole, begins = piece.whole, piece.begins
-    first, last = whole[0], len(whole) - 1
-    for at in range(len(words) - last):
-        if words[at] != first:
-            continue
-        there = words[at : at + last + 1]
-        if there[:last] == list(whole[:last]) and (
-            there[last] == whole[last] or (begins and there[last].startswith(whole[last]))
-        ):
-            return True
-    return False
+    return any(follow_each_other(text, part.asked) for field in fields for text in texts[field])
 
 
 def is_answered(kept: Kept, question: Question) -> bool:

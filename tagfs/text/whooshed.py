@@ -164,8 +164,9 @@ class WhooshIndex:
     def writing(self) -> Iterator[Writer]:
         with _translated(self.path):
             writer = self._index.writer(limitmb=_LIMIT_MB)
-        batch = _Batch(self, writer)
         try:
+            with _translated(self.path):
+                batch = _Batch(self, writer)
             yield batch
         except BaseException:
             with _translated(self.path):
@@ -240,6 +241,7 @@ class _Batch:
     def __init__(self, index: WhooshIndex, writer: Any) -> None:
         self._index = index
         self._writer = writer
+        self._searcher = index._current()
         self.wipes = False
 
     def put(self, document: Document) -> None:
@@ -257,7 +259,10 @@ class _Batch:
 
     def drop(self, guid: str, *, wipe: bool = False) -> None:
         with _translated(self._index.path):
-            if self._writer.delete_by_term("guid", guid):
+            # `delete_by_term` opens a searcher each time; ours has the same numbers, since nobody else writes.
+            number = self._searcher.document_number(guid=guid)
+            if number is not None:
+                self._writer.delete_document(number)
                 # What is deleted stays in its segment until that is written anew.
                 self.wipes = self.wipes or wipe
 

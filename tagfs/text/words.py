@@ -58,8 +58,10 @@ class Span(NamedTuple):
 @lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """Text without case and accents."""
-    if text.isascii():
-        return text.lower()
+    return text.lower() if text.isascii() else _folded(text)
+
+
+def _folded(text: str) -> str:
     apart = _MARKS.sub("", normalize("NFKD", text).casefold())
     return normalize("NFC", apart).translate(_SPELLED)
 
@@ -157,3 +159,32 @@ def asked(text: str, *, phrase: bool = False, begins: bool = False) -> Asked | N
     if len(found) == 2 and found[0].paired and found[1].paired:
         whole = ()  # a pair is a word of the index
     return Asked(tuple(dict.fromkeys(words)), begins or last_is_single, whole)
+
+
+_BEGINS = rf"(?:(?<![{_IN_WORD}])|(?<=[{_PAIRED}]))"
+_ENDS = rf"(?:(?![{_IN_WORD}])|(?=[{_PAIRED}]))"
+_LEFT_OUT = rf"(?:[^{_IN_WORD}]|{_BEGINS}(?:_+|[{_IN_WORD}]{{{LONGEST + 1},}}){_ENDS})"
+
+
+@lru_cache(maxsize=64)
+def _pattern(piece: Asked) -> re.Pattern[str]:
+    """The words of a piece as they follow each other in a folded text, with what `spans` leaves out between them."""
+    out, before_is_paired = [], True
+    for number, word in enumerate(piece.whole):
+        is_paired = _IS_PAIRED.match(word) is not None
+        if number:
+            out.append(_LEFT_OUT + ("*" if is_paired or before_is_paired else "+"))
+        ends = "" if is_paired or (piece.begins and number == len(piece.whole) - 1) else _ENDS
+        out.append(("" if is_paired else _BEGINS) + re.escape(word) + ends)
+        before_is_paired = is_paired
+    return re.compile("".join(out))
+
+
+def follow_each_other(text: str, piece: Asked) -> bool:
+    """Whether the `whole` words of a piece follow each other in a text, as `spans` has them."""
+    return _pattern(piece).search(fold_long(text)) is not None
+
+
+def fold_long(text: str) -> str:
+    """As `fold`, for texts that are not worth remembering."""
+    return text.lower() if text.isascii() else _folded(text)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tagfs.text.documents import Kept, is_answered
 from tagfs.text.question import read_question, words_of
 from tagfs.text.snippet import LONGEST_CHARS, snippet
-from tagfs.text.words import LONGEST, asked, counted, fold, spans
+from tagfs.text.words import LONGEST, Asked, asked, counted, fold, follow_each_other, spans
 
 TEXT = st.one_of(
     st.text(max_size=80),
@@ -80,3 +80,30 @@ def test_words_of_code_are_found_by_their_parts() -> None:
     assert {"http", "server", "2"} <= set(counted("HTTPServer2"))
     assert {"my_var", "my", "var"} <= set(counted("my_var"))
     assert {"c++", "c#"} <= set(counted("C++ and C#."))
+
+
+def follow_by_spans(text: str, piece: Asked) -> bool:
+    """`follow_each_other`, word by word."""
+    words = [span.word for span in spans(text)]
+    whole, last = list(piece.whole), len(piece.whole) - 1
+    for at in range(len(words) - last):
+        there = words[at : at + last + 1]
+        if there[:last] == whole[:last] and (
+            there[last] == whole[last] or (piece.begins and there[last].startswith(whole[last]))
+        ):
+            return True
+    return False
+
+
+SOME = ["a", "b", "ab", "C", "É", "ß", "東", "京", "東京", "한국", "_", "a_b", "c++", "x#", "", ".", "-", "y" * 70]
+WORDS = st.lists(st.sampled_from(SOME), max_size=7)
+
+
+@given(WORDS, WORDS, st.sampled_from([" ", "", ", ", "\n"]), st.booleans())
+def test_words_follow_each_other_where_their_spans_do(
+    words: list[str], phrase: list[str], between: str, begins: bool
+) -> None:
+    text = between.join(words)
+    piece = asked(" ".join(phrase), phrase=True, begins=begins)
+    if piece is not None and piece.whole:
+        assert follow_each_other(text, piece) == follow_by_spans(text, piece)

@@ -119,8 +119,13 @@ def data_of(folder: Path) -> dict[str, str]:
 
 
 def generated(folder: Path) -> dict[str, bytes]:
-    """What was generated in a folder: path -> bytes."""
+    """What was generated in a folder: path -> bytes. What Syncthing is replacing just now is not there."""
     names = ["README.md", "index.html", "index.csv", "manifest-sha256.txt", "FORMAT.md", "recover.sh", "recover.py"]
-    paths = [folder / name for name in names if (folder / name).exists()]
-    paths += [path for path in (folder / "pages").rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    found = {}
+    pages = [Path(below, name) for below, _, names_in in os.walk(folder / "pages") for name in names_in]
+    for path in (*(folder / name for name in names), *pages):
+        try:
+            found[str(path.relative_to(folder))] = path.read_bytes()
+        except FileNotFoundError:
+            continue
+    return found

@@ -58,10 +58,8 @@ class Span(NamedTuple):
 @lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """Text without case and accents."""
-    return text.lower() if text.isascii() else _folded(text)
-
-
-def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     apart = _MARKS.sub("", normalize("NFKD", text).casefold())
     return normalize("NFC", apart).translate(_SPELLED)
 
@@ -163,28 +161,31 @@ def asked(text: str, *, phrase: bool = False, begins: bool = False) -> Asked | N
 
 _BEGINS = rf"(?:(?<![{_IN_WORD}])|(?<=[{_PAIRED}]))"
 _ENDS = rf"(?:(?![{_IN_WORD}])|(?=[{_PAIRED}]))"
+_NO_SIGN = r"(?!\+\+|#(?!\w))"
 _LEFT_OUT = rf"(?:[^{_IN_WORD}]|{_BEGINS}(?:_+|[{_IN_WORD}]{{{LONGEST + 1},}}){_ENDS})"
 
 
 @lru_cache(maxsize=64)
 def _pattern(piece: Asked) -> re.Pattern[str]:
     """The words of a piece as they follow each other in a folded text, with what `spans` leaves out between them."""
-    out, before_is_paired = [], True
+    out: list[str] = []
+    clings = True
     for number, word in enumerate(piece.whole):
         is_paired = _IS_PAIRED.match(word) is not None
+        is_sign = word[-1] in "+#"
         if number:
-            out.append(_LEFT_OUT + ("*" if is_paired or before_is_paired else "+"))
-        ends = "" if is_paired or (piece.begins and number == len(piece.whole) - 1) else _ENDS
+            out.append(_LEFT_OUT + ("*" if is_paired or clings else "+"))
+        if is_paired or is_sign or (piece.begins and number == len(piece.whole) - 1):
+            ends = r"(?!\w)" if word[-1] == "#" else ""
+        else:
+            ends = _ENDS + (_NO_SIGN if word[-1].isascii() and word[-1].isalpha() else "")
         out.append(("" if is_paired else _BEGINS) + re.escape(word) + ends)
-        before_is_paired = is_paired
+        clings = is_paired or is_sign
     return re.compile("".join(out))
 
 
 def follow_each_other(text: str, piece: Asked) -> bool:
     """Whether the `whole` words of a piece follow each other in a text, as `spans` has them."""
-    return _pattern(piece).search(fold_long(text)) is not None
-
-
-def fold_long(text: str) -> str:
-    """As `fold`, for texts that are not worth remembering."""
-    return text.lower() if text.isascii() else _folded(text)
+    # Run by run: folding makes letters of some signs, which are no words.
+    folded = text.lower() if text.isascii() else _RUN.sub(lambda run: fold(run.group()), text)
+    return _pattern(piece).search(folded) is not None

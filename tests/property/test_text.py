@@ -47,7 +47,8 @@ def test_a_question_can_be_made_of_any_text(text: str) -> None:
         assert words_of(question)
 
 
-@given(TEXT)
+# Without # and +, which are letters behind a-z only, and signs that folding makes such letters of (`º`).
+@given(TEXT.map(lambda text: text.translate({ord("#"): " ", ord("+"): " "})))
 def test_a_text_answers_the_question_for_itself_in_quotes(text: str) -> None:
     question = read_question('"' + text.replace('"', " ") + '"')
     if question is not None:
@@ -103,6 +104,8 @@ WORDS = st.lists(st.sampled_from(SOME), max_size=7)
 def test_words_follow_each_other_where_their_spans_do(
     words: list[str], phrase: list[str], between: str, begins: bool
 ) -> None:
+    if begins:
+        words = [word for word in words if len(word) <= LONGEST]  # how a word too long begins does not matter
     text = between.join(words)
     piece = asked(" ".join(phrase), phrase=True, begins=begins)
     if piece is not None and piece.whole:

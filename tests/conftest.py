@@ -26,7 +26,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # not wrong. Time is measured in bench/ and asserted nowhere.
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile(
-    "ci", deadline=None, max_examples=100, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "ci",
+    deadline=None,
+    max_examples=50,
+    stateful_step_count=30,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
     "prove", deadline=None, max_examples=5_000, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

@@ -1,11 +1,10 @@
 """What a migration leaves behind when it is stopped: the old store or the new one, and a next run that finishes.
 
-Every call to the system that the runner makes is met in turn (in ./test every one of the
-switch and some of the copying and the tidying up; in ./prove every one), in five ways: the process
-dies just before it, or just after it; it fails once; the disk is full from there on; and,
-in a child process, kill -9. This for the switch in one call (`once`), the switch on a
-file system that has no such call (`no exchange`), and one with two ledger folders of
-this node's own (`two folders`).
+Every call to the system that the runner makes is met in turn (all of them in ./prove; for
+./test see `Ends.places`), in five ways: the process dies just before it, or just after it;
+it fails once; the disk is full from there on; and, in a child process, kill -9. This for
+the switch in one call (`once`), the switch on a file system that has no such call
+(`no exchange`), and one with two ledger folders of this node's own (`two folders`).
 
 In `once` the store is whole at every single moment: byte for byte the old or the new one
 for whoever reads it. In the others there is a moment in which it is neither; then no lyts
@@ -24,6 +23,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -40,11 +40,14 @@ from tagfs.errors import DiskFull, LytsError, OlderFormat, StoreError
 from tagfs.layout import Layout, read_info, read_toml
 from tagfs.ledger import segments_below
 from tagfs.store import Store
+from tests.support.stores import fast_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURE = ROOT / "tests" / "data" / "format-0"
 KINDS = ("once", "no exchange", "two folders")
 MAKES = ("write", "mkdir", "symlink", "fsync")
+CHANGES = ("rename", "replace", "exchange", "symlink", "unlink")
+WAYS = 5
 CALLS = (
     *("open", "read", "write", "fsync", "rename", "replace", "symlink", "readlink", "unlink", "mkdir", "rmdir"),
     *("scandir", "listdir", "stat", "lstat", "chmod", "utime"),
@@ -61,6 +64,13 @@ def made_up_steps() -> tuple[Migration, ...]:
 
 
 STEPS = made_up_steps()
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory, where that can be: thousands of small files are made and removed."""
+    with tempfile.TemporaryDirectory(prefix="lyts-migrations-", dir=fast_folder()) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -201,13 +211,23 @@ class Ends:
             assert "jazz" in list(dict(view.plain_tags()))
             assert view.ordinal("9c0f7be1-6c1e-4d2a-9a51-2f1d0c3b4a59") is not None
 
-    def places(self, rounds: Callable[[int, int], int]) -> list[int]:
-        """The calls to strike at: all from where the copy is ready to where the backup is made, some elsewhere."""
+    def places(self, rounds: Callable[[int, int], int], way: int) -> list[int]:
+        """The calls to strike at: all of them in ./prove.
+
+        In ./test, where the copy is made and the old is thrown away the first call of each kind
+        and some others; and from where the copy is ready to where the backup is made each call
+        that changes what is there, and a part of the rest, so that all `ways` together meet
+        every one. `way`: which of them this is.
+        """
+        if rounds(0, 1):
+            return list(range(self.calls))
         names = [name for name, _ in self.log]
         renames = [i for i, name in enumerate(names) if name == "rename"]
         switch = range(renames[0] - 3, renames[-2] + 3)  # the last rename begins the throwing away
-        every = rounds(8, 1)
-        return sorted({*switch, *range(0, self.calls, every), self.calls - 1})
+        changing = [i for i in switch if names[i] in CHANGES]
+        return sorted(
+            {*map(names.index, names), *range(way, self.calls, 32), *changing, *switch[way::WAYS], self.calls - 1}
+        )
 
     def end_of(self, root: str) -> str:
         """Which of the two a store is: "old", "new", or "between" (nobody opens it, all is there)."""
@@ -251,7 +271,7 @@ def test_crash_at_any_call_leaves_old_or_new_and_the_next_run_finishes(
 ) -> None:
     ends = Ends(tmp_path, kind)
     met = set()
-    for at in ends.places(rounds):
+    for at in ends.places(rounds, ["before", "after"].index(how)):
         root = new_store(tmp_path / "store", kind)
         data = data_files(root)
         assert Machine(kind, how, at).run(root) == "dead", at
@@ -263,8 +283,10 @@ def test_crash_at_any_call_leaves_old_or_new_and_the_next_run_finishes(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_crash_in_the_run_that_finishes_is_finished_by_the_one_after(tmp_path: Path, kind: str) -> None:
-    """Where the first run died: a few places, the second: everywhere."""
+def test_crash_in_the_run_that_finishes_is_finished_by_the_one_after(
+    tmp_path: Path, kind: str, rounds: Callable[[int, int], int]
+) -> None:
+    """Where the first run died: a few places, the second: everywhere (in ./test, now and then)."""
     ends = Ends(tmp_path, kind)
     for first in range(ends.calls - 60, ends.calls, 9):
         root = new_store(tmp_path / "store", kind)
@@ -278,7 +300,7 @@ def test_crash_in_the_run_that_finishes_is_finished_by_the_one_after(tmp_path: P
                 break
             ends.end_of(str(again))
             ends.finish(str(again), f"after call {first}, then before call {at}")
-            at += 3
+            at += rounds(7, 1)
         assert at
 
 
@@ -287,7 +309,7 @@ def test_error_at_any_call_is_told_and_leaves_a_store_that_opens(
     tmp_path: Path, kind: str, rounds: Callable[[int, int], int]
 ) -> None:
     ends = Ends(tmp_path, kind)
-    for at in ends.places(rounds):
+    for at in ends.places(rounds, 2):
         root = new_store(tmp_path / "store", kind)
         machine = Machine(kind, "error", at)
         said = machine.run(root)
@@ -306,7 +328,7 @@ def test_full_disk_at_any_call_is_told_and_leaves_a_store_that_opens(
 ) -> None:
     ends = Ends(tmp_path, kind)
     met = set()
-    for at in ends.places(rounds):
+    for at in ends.places(rounds, 3):
         root = new_store(tmp_path / "store", kind)
         (Path(root) / "lock").touch()
         machine = Machine(kind, "full", at)
@@ -378,7 +400,7 @@ def test_kill_9_at_any_call_leaves_old_or_new_and_the_next_run_finishes(
     tmp_path: Path, kind: str, rounds: Callable[[int, int], int]
 ) -> None:
     ends = Ends(tmp_path, kind)
-    places = ends.places(rounds)
+    places = ends.places(rounds, 4)
     argv = [sys.executable, __file__, str(tmp_path / "killed"), kind, *map(str, places)]
     done = subprocess.run(
         argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=280

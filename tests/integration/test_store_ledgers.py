@@ -194,18 +194,24 @@ def copy_of(worn: tuple[Path, Machine], place: Path) -> Store:
     return open_store(place, worn[1])
 
 
-def test_nothing_is_lost_by_a_ledger_cut_at_any_byte_of_its_last_lines(worn: tuple[Path, Machine]) -> None:
+def test_nothing_is_lost_by_a_ledger_cut_at_any_byte_of_its_last_lines(
+    worn: tuple[Path, Machine], rounds: Callable[[int, int], int]
+) -> None:
     with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
-        check_every_cut(worn, Path(folder))
+        check_cuts(worn, Path(folder), rounds(9, 1))
 
 
-def check_every_cut(worn: tuple[Path, Machine], folder: Path) -> None:
+def check_cuts(worn: tuple[Path, Machine], folder: Path, every: int) -> None:
+    """Cut at every so many bytes, and at each byte about the ends of lines."""
     with copy_of(worn, folder / "whole") as store:
         wanted, things = states(store), dump(store)["things"]
         (path,) = own_segments(store)
     whole = Path(path).read_bytes()
     last_lines = len(b"".join(whole.splitlines(True)[-2:])) + 40  # and the end of a birth
-    for cut in range(len(whole) - last_lines, len(whole)):
+    begin = len(whole) - last_lines
+    ends = [at + 1 for at in range(begin, len(whole)) if whole[at : at + 1] == b"\n"]
+    about = {end + by for end in ends for by in (-2, -1, 0, 1)}
+    for cut in sorted({*range(begin, len(whole), every), *about}.intersection(range(begin, len(whole)))):
         place = folder / "cut"
         with copy_of(worn, place) as store:
             (path,) = own_segments(store)
@@ -290,8 +296,9 @@ def test_a_whole_ledger_folder_lost_is_written_again(worn: tuple[Path, Machine],
 
 def test_a_ledger_of_several_segments_lost_is_written_again(tmp_path: Path) -> None:
     with make_store(tmp_path / "store", Machine(2)) as store:
+        tags = [f"{'many words ' * 11}{n}" for n in range(16)]  # long lines: few files fill a segment
         for k in range(3):
-            add_files(store, *[f"{n} {k} of a long row of pictures.jpg" for n in range(4000)])
+            add_files(store, *[f"{n} {k} of a long row of pictures.jpg" for n in range(600)], tags=tags)
         assert sum(map(os.path.getsize, own_segments(store))) > 3 * SEAL_BYTES
         wanted = states(store)
         shutil.rmtree(store.layout.ledgers)

@@ -61,6 +61,7 @@ def accidents(tmp_path: Path, whose: str, *, index_too: bool) -> None:
         guid = laptop.add("song.txt", b"la la\n", "begun")
         struck, other = (laptop, tablet) if whose == "owner" else (tablet, laptop)
         tags = {"begun"}
+        both_know(library, guid, tags)
         for do in ACCIDENTS:
             name = do.__name__
             laptop.lyts("tag", f"{name}=one", guid)

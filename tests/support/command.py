@@ -92,20 +92,7 @@ class Lyts:
 
     def quick(self, *words: str, env: dict[str, str] | None = None, code: int | None = 0) -> Result:
         """Run it within this process."""
-        from shell.run import run
-
-        streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
-        before, stdin = os.getcwd(), sys.stdin
-        os.chdir(self.files)
-        sys.stdin = io.StringIO()
-        try:
-            with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
-                found = run(list(words), self.env | (env or {}))
-        finally:
-            sys.stdin = stdin
-            os.chdir(before)
-        out, err = (s.buffer.getvalue().decode("utf-8", "surrogateescape") for s in streams)
-        return _expected(Result(found, out, err), code, words)
+        return _expected(run_here(words, self.env | (env or {}), self.files), code, words)
 
     def json(self, *words: str, code: int | None = 0) -> list[dict[str, Any]]:
         """What a command gives with `--json`."""
@@ -153,6 +140,24 @@ class Lyts:
         assert not waiting, f"never saw {waiting[0][0]!r} in {seen!r}"
         text = seen.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
         return Result(os.waitstatus_to_exitcode(status), text, "")
+
+
+def run_here(words: Sequence[str], env: dict[str, str], folder: Path) -> Result:
+    """Run a command within this process, as if in `folder`."""
+    from shell.run import run
+
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    before, stdin = os.getcwd(), sys.stdin
+    os.chdir(folder)
+    sys.stdin = io.StringIO()
+    try:
+        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+            found = run(list(words), env)
+    finally:
+        sys.stdin = stdin
+        os.chdir(before)
+    out, err = (s.buffer.getvalue().decode("utf-8", "surrogateescape") for s in streams)
+    return Result(found, out, err)
 
 
 def _expected(result: Result, code: int | None, words: Sequence[str | bytes]) -> Result:

@@ -31,6 +31,7 @@ from tagfs.face import Face, face_of
 from tagfs.glossary import NODE_THING
 from tagfs.nodeset import folder_name, set_id
 from tagfs.store import Store, this_machine
+from tests.support.command import run_here
 from tests.support.syncthing import Reaper, real_program, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,22 +124,20 @@ class Node:
     # -- what a person does
 
     def lyts(self, *arguments: str, code: int | None = 0) -> str:
-        """Run the command; its output."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", "import sys; from shell.main import main; sys.exit(main())", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={
+        """Run the command, within this process; its output."""
+        done = run_here(
+            arguments,
+            {
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
                 "LYTS_STORE": str(self.root),
                 "HOME": str(self.library.base),
                 "XDG_STATE_HOME": str(self.library.base / f"{self.name}-state"),
             },
+            self.library.base,
         )
-        assert code is None or done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        assert code is None or done.code == code, f"{arguments}: {done.code}\n{done.out}{done.err}"
+        return done.out
 
     def add(self, name: str, data: bytes, tags: str = "music") -> str:
         """Add a file; its GUID."""

@@ -43,6 +43,7 @@ from tagfs.store import this_machine
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 LOOK_S = 0.01
+LOOK_AT_MOST_S = 0.1
 
 T = TypeVar("T")
 
@@ -58,9 +59,12 @@ def real_program() -> Program:
 def until(look: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
     """The first answer of `look` that is true; fails when none comes."""
     end = time.monotonic() + within_s
+    pause_s = LOOK_S
     while not (found := look()):
         assert time.monotonic() < end, f"{what}: not within {within_s:g} s; last seen: {found!r}"
-        time.sleep(LOOK_S)
+        time.sleep(pause_s)
+        # To look costs something, and takes it from those who are waited for.
+        pause_s = min(pause_s * 1.3, LOOK_AT_MOST_S)
     return found
 
 

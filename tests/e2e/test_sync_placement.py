@@ -137,7 +137,8 @@ def test_two_copies_are_proven_where_two_are_asked_for(tmp_path: Path) -> None:
             lambda: [one["node"] for one in where(laptop, guid)["proven"] if one["counts"]] == ["tablet"], "one proof"
         )
         time.sleep(2)
-        assert set(laptop.placed(guid).values()) == {b"frames" * 10_000}
+        # In place, or in its keep: what the tablet unlinks, Syncthing deletes here.
+        assert set(laptop.placed(guid).values()) == {b"frames" * 10_000} or any(guid in path for path in laptop.kept())
         assert where(laptop, guid)["waits"] == [{"why": "proof", "nodes": ["server"]}]
         server.start()
         library.until_placed(guid, "tablet", "server", data=b"frames" * 10_000)

@@ -539,6 +539,24 @@ def test_21_from_data_files_alone_bytes_slugs_and_extensions_come_back(
     assert all(found == trees[0] for found in trees)
 
 
+@every_tool
+def test_21_a_file_that_is_called_as_files_of_lyts_are_comes_out_like_any_other(tmp_path: Path, tool: str) -> None:
+    with make_store(tmp_path / "other", Machine(5), "attic") as store:
+        put(store, "stranger.txt", b"strange")
+        ledger = Path(own_segments(store)[0]).read_bytes()
+    root = tmp_path / "store"
+    with make_store(root) as store:
+        names = {"talks.jsonl": b"{}\n", "ledger.jsonl": ledger, "letter.written": b"by hand", "index.csv": b"a,b\n"}
+        made = {name: put(store, name, data, ["mine"]) for name, data in names.items()}
+    write_table(root)
+    run(tool, tmp_path / "out", root)
+    assert files(tmp_path / "out") == {f"mine/{name}": data for name, data in names.items()}
+    assert "known by their content" not in report(tmp_path / "out")
+    assert len(files(tmp_path / "out", "ledgers")) == 1
+    run(tool, tmp_path / "alone", root / "sets")
+    assert files(tmp_path / "alone", "nameless") == {f"{guid}--{name}": names[name] for name, guid in made.items()}
+
+
 @every_tool_of_all
 def test_22_bytes_with_no_names_are_known_again_by_their_hash(store_dir: Path, tmp_path: Path, tool: str) -> None:
     run(tool, tmp_path / "whole", store_dir)

@@ -391,6 +391,17 @@ def test_what_recover_py_made_can_be_taken_in_again(tmp_path: Path, old: tuple[P
         assert content(store, made["Holiday in Rome.jpg"]) == b"rome " * 300
 
 
+def test_files_that_are_called_as_ledgers_are_come_back_like_any_other(tmp_path: Path) -> None:
+    with make_store(tmp_path / "old", Machine(1), "laptop") as store:
+        made = put(store, "talks.jsonl", b"{}\n", ["mine"])
+    run("python", tmp_path / "plain", tmp_path / "old")
+    for source in ("old", "plain"):
+        with new_store(tmp_path, f"new-{source}") as store:
+            report = recovered(store, tmp_path / source)
+            assert report.missing == report.made == []
+            assert content(store, made) == b"{}\n"
+
+
 def test_plain_folders_beside_are_left_alone(tmp_path: Path, old: tuple[Path, dict[str, str]]) -> None:
     root, made = old
     (root / "holiday").mkdir()

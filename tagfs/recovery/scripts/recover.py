@@ -738,17 +738,20 @@ class Sources:
 
     def _note(self, path: str, shown: str, name: str, kind: str) -> None:
         guid = name[:36]
-        if name.endswith(".jsonl"):
+        # Before all else: what a person's file is called (letter.jsonl) does not make it one of lyts.
+        if GUID.match(guid) and not (kind == "scratch" and name[36:] == ".written"):
+            is_conflict = ".sync-conflict-" in name
+            how = "conflict" if is_conflict else kind if kind != "lost" else ""
+            self.bytes.append(Found(path, shown, guid, how == "" and not is_conflict, how))
+        elif name.endswith(".jsonl"):
             if not name.startswith("proofs.") and kind != "scratch":
                 self.ledgers.append((path, shown))
+                if not STAMP.match(name[: -len(".jsonl")]):  # or a file of a person's, copied out under its name
+                    self.loose.append(Found(path, shown, "", False, "loose"))
         elif name == "index.csv" or name == TABLE:
             self.tables.append((path, shown))
         elif name == "store.toml":
             self.settings.append(path)
-        elif GUID.match(guid) and not name.endswith(".written"):
-            is_conflict = ".sync-conflict-" in name
-            how = "conflict" if is_conflict else kind if kind != "lost" else ""
-            self.bytes.append(Found(path, shown, guid, how == "" and not is_conflict, how))
         elif SHA256.match(name) and GUID.match(os.path.basename(os.path.dirname(path))):
             self.bytes.append(Found(path, shown, os.path.basename(os.path.dirname(path)), False, "kept"))
         elif kind in ("lost", "scratch") and name not in PAGES and not name.startswith((".", "seen-", "proofs-")):

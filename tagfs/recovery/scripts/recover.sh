@@ -339,7 +339,6 @@ function look_at(path,    parts, n, base, parent, i) {
     n = split(path, parts, "/")
     base = parts[n]; parent = n > 1 ? parts[n - 1] : ""
     guid = ""; how = ""
-    if (base ~ /\.jsonl$/ || base == "index.csv" || base == "FILES.csv") return 0
     for (i = 1; i < n; i++) {
         if (parts[i] == ".stfolder") return 0
         if (parts[i] == "lost+found") how = "lost"
@@ -348,11 +347,18 @@ function look_at(path,    parts, n, base, parent, i) {
         else if (parts[i] == "keep") how = "kept"
     }
     if (is_derived(path)) return 0
-    if (is_guid(substr(base, 1, 36)) && base !~ /\.written$/) {
+    # Before all else: what a file of a person is called (letter.jsonl) does not make it one of lyts.
+    if (is_guid(substr(base, 1, 36)) && !(how == "scratch" && substr(base, 37) == ".written")) {
         guid = substr(base, 1, 36)
         if (index(base, ".sync-conflict-")) how = "conflict"
         else if (how == "lost") how = ""
         return 1
+    }
+    if (base == "index.csv" || base == "FILES.csv") return 0
+    if (base ~ /\.jsonl$/) {
+        if (how == "scratch" || base ~ /^(proofs\.|[0-9]+T[0-9]+\.[0-9]+Z-[0-9a-f]+-[0-9a-f]+\.jsonl$)/) return 0
+        how = "loose"
+        return 2 # a ledger, or a file of a person, copied out under its name
     }
     if (length(base) == 64 && base !~ /[^0-9a-f]/ && is_guid(parent)) { guid = parent; how = "kept"; return 1 }
     if (base in pages) return 0
@@ -657,7 +663,9 @@ ask more > "$work/plan" || stop "$given cannot be written"
 carry_out elsewhere
 
 # The ledgers, as they are.
-grep '\.jsonl$' "$work/all" | grep -v -E '(^|/)(proofs\.[^/]*|scratch/.*)$' > "$work/plan" || :
+four='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
+guid_first=$four$four-$four-$four-$four-$four$four$four
+grep '\.jsonl$' "$work/all" | grep -v -E "(^|/)(proofs\.[^/]*|scratch/.*|$guid_first[^/]*)\$" > "$work/plan" || :
 while IFS= read -r path; do
     hash "./$path" || { note unread "$path"; continue; }
     name=${path##*/}

@@ -17,7 +17,7 @@ from tagfs.fact import Fact
 from tagfs.home import OPEN, Folder, knows
 from tests.support.face_schedules import Node, World, run
 
-ROUNDS = 200_000 if os.environ.get("LYTS_PROVE") else 4_000
+ROUNDS = 200_000 if os.environ.get("LYTS_PROVE") else 2_000
 PORTIONS = 8
 STEPS = (4, 6, 10, 20, 30)
 

@@ -445,7 +445,8 @@ def _text_changed(old: Face | None, new: Face) -> bool:
     """Whether the full text must look at a file again; one that is no longer listed it must forget."""
     if old is None:
         return new.listed
-    return _found_by(old) != _found_by(new)
+    # What was in the trash is not found already, but its words may still stand on the disk.
+    return _found_by(old) != _found_by(new) or (old.listed and not new.listed)
 
 
 def _found_by(face: Face) -> tuple[object, ...]:

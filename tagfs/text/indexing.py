@@ -308,7 +308,7 @@ def _index_batch(
             break
         read.add(one.ordinal)
         if not one.face.listed or one.face.trashed:
-            if one.guid in known:
+            if one.guid in known or not one.face.listed:  # it may have been dropped while it was in the trash
                 drops.append((one.guid, not one.face.listed))
             continue
         if one.path is None and store.node in one.face.holds:

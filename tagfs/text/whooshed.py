@@ -263,8 +263,9 @@ class _Batch:
             number = self._searcher.document_number(guid=guid)
             if number is not None:
                 self._writer.delete_document(number)
-                # What is deleted stays in its segment until that is written anew.
-                self.wipes = self.wipes or wipe
+            # What is deleted stays in its segment until that is written anew; so does what was deleted before.
+            if wipe and (number is not None or self._searcher.reader().has_deletions()):
+                self.wipes = True
 
 
 def _query(question: Question) -> Any:

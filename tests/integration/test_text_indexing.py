@@ -98,6 +98,18 @@ def test_no_word_of_a_file_that_ended_stays_in_the_full_text(store: Store, tmp_p
         Path(store.layout.sets) / "laptop" / "data").as_posix()))  # fmt: skip
 
 
+def test_nor_of_one_that_was_in_the_trash_before(store: Store, tmp_path: Path) -> None:
+    guids = put(store, tmp_path / "in", a_txt="zyxwvut secretword", b_txt="other")
+    index(store)
+    say(store, guids["a_txt"], trash=True)
+    index(store)
+    say(store, guids["a_txt"], knows={store.node: False, "99999999-9999-4999-8999-999999999999": True})
+    index(store)
+    assert not any(b"secretword" in path.read_bytes() for path in Path(store.layout.text).iterdir())
+    assert found(store, "other") == {guids["b_txt"]}
+    os.unlink(next(Path(store.layout.sets).rglob("*a.txt")))
+
+
 def test_a_file_that_changed_while_it_was_read_stays_in_the_queue(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -331,8 +331,9 @@ class Recoverer:
     def _set_aside(self, guid: str, path: str) -> None:
         """Bytes here that are not what was stated make room for those that are."""
         with keeping(self._store.layout):
-            make_way(self._store.layout, guid)
+            changed = make_way(self._store.layout, guid)
             os.rename(path, os.path.join(kept_versions_folder(self._store.layout, guid), hash_file(path)))
+        sync_paths(changed)  # before others take their place
 
     def _sentence(self, exc: OSError) -> LytsError:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -420,15 +421,19 @@ class Recoverer:
 
     def _make(self, guid: Guid, name: str, one: Any, sha256: str, beside: Face | None = None) -> None:
         """A file of its own."""
-        if self._store.states([guid])[0].made is not None:
+        store, label = self._store, self._where().own_label()
+        if store.states([guid])[0].made is not None:
             return  # it was made once, whatever became of it
+        name = name if name_is_possible(name) else f"{guid[:8]}"
+        if not _is_free(store.layout.data(label, data_path(guid, name)), sha256):
+            guid = copy_guid(guid, sha256)  # bytes here that no fact speaks of stay as they are
+            if store.states([guid])[0].made is not None:
+                return
         taken = self._take(one, sha256)
         if taken is None:
             return
-        store = self._store
-        name = name if name_is_possible(name) else f"{guid[:8]}"
         data = data_path(guid, name)
-        path = store.layout.data(self._where().own_label(), data)
+        path = store.layout.data(label, data)
         tags = [*(beside.tags if beside is not None else ()), TAG]
         try:
             sync_paths([taken.path])
@@ -467,6 +472,11 @@ class Recoverer:
 def _is_listed(view: View, ordinal: int) -> bool:
     row = view.row(ordinal)
     return row is not None and bool(row.flags & LISTED)
+
+
+def _is_free(path: str, sha256: str) -> bool:
+    """Whether nothing is lost when bytes are put at a path: nothing is there, or these very bytes."""
+    return not os.path.lexists(path) or (os.path.isfile(path) and hash_file(path) == sha256)
 
 
 def _name_of(base: str, guid: str) -> str:

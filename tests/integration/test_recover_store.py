@@ -16,8 +16,9 @@ from tagfs.check.fsck import fsck
 from tagfs.conflict import copy_guid
 from tagfs.errors import BadRequest, DiskFull
 from tagfs.face import Face, face_of
-from tagfs.guid import new_guid
+from tagfs.guid import Guid, new_guid
 from tagfs.place import kept_versions_folder, places
+from tagfs.slug import data_path
 from tagfs.store import Store
 from tagfs.verbs.recover import Found, Recoverer, Report, look, recover
 from tests.support.facts import NODES
@@ -219,6 +220,24 @@ def test_8_without_its_ledger_a_file_keeps_guid_and_slug_and_gets_its_name_back_
         recovered(store, whole)
         assert faces(store)[rome].tags == ("recovered", "rome", "year=2019")
         assert content(store, rome) == b"rome " * 300
+
+
+def test_bytes_that_no_fact_speaks_of_are_not_written_over(tmp_path: Path, old: tuple[Path, dict[str, str]]) -> None:
+    root, made = old
+    shutil.rmtree(root / "ledgers")
+    rome = made["Holiday in Rome.jpg"]
+    with make_store(tmp_path / "new", Machine(77), "new") as store:
+        stray = Path(store.layout.data("new", data_path(Guid(rome), "holiday-in-rome.jpg")))
+        stray.parent.mkdir(parents=True)
+        stray.write_bytes(b"of which nobody knows anything")
+        report = recovered(store, root)
+        assert stray.read_bytes() == b"of which nobody knows anything"
+        copy = copy_guid(Guid(rome), sha256(b"rome " * 300).hexdigest())
+        assert copy in {one.guid for one in report.made}
+        assert content(store, copy) == b"rome " * 300
+        assert recovered(store, root).made == []
+        (finding,) = fsck(store, deep=True)
+        assert rome in finding.where  # bytes without a face, as they were before
 
 
 @pytest.mark.parametrize("how", ["truncated", "zeroed", "torn", "garbage"])

@@ -384,8 +384,8 @@ class Adder:
 
     def _keep(self, batch: list[_Ready]) -> None:
         """Make a batch durable and born."""
-        batch = self._placed(batch)
         sync_paths(ready.taken.path for ready in batch if ready.has_bytes)
+        batch = self._placed(batch)  # late: another import may bring files with the same ids
         folders = set()
         try:
             for ready in batch:
@@ -417,7 +417,7 @@ class Adder:
             if self._options.wherever:
                 self._met.add(added.guid)
             if added.known:
-                if ready.has_bytes:
+                if ready.has_bytes and added.guid != ready.guid:  # else another import just made it: they are its bytes
                     remove(ready.place)
             else:
                 sha256 = ready.taken.sha256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,3 +142,22 @@ def test_an_import_that_was_interrupted_keeps_what_it_acknowledged_and_goes_on(t
         assert fsck(two, deep=True) == []
         with one.view() as mine, two.view() as theirs:
             assert {mine.guid(o) for o in living(mine)} == {theirs.guid(o) for o in living(theirs)}
+
+
+def test_two_imports_of_one_export_at_once_make_each_file_once_and_keep_its_bytes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with _filled(tmp_path / "one", tmp_path / "files", 3) as one, make_store(tmp_path / "two", Machine(2)) as two:
+        _exporter(one, out).run()
+        first = Importer(two, str(out))
+        placed = first.adder._placed
+
+        def meanwhile(batch: Any) -> Any:
+            found = placed(batch)
+            assert sum(not added.known for added in Importer(two, str(out)).run().report.added) == 3
+            return found
+
+        first.adder._placed = meanwhile  # type: ignore[method-assign]
+        assert all(added.known for added in first.run().report.added)
+        assert fsck(two, deep=True) == []
+        assert _exporter(two, tmp_path / "again").run().elsewhere == []
+        assert _contents(tmp_path / "again") == _contents(out)

@@ -207,7 +207,7 @@ class Exporter:
 
         Raises:
             NotEnoughRoom: before anything was written.
-            BadRequest: another export writes there.
+            BadRequest: another export writes there, or the table of an earlier one is damaged.
         """
         os.makedirs(self.folder, exist_ok=True)
         lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -220,6 +220,9 @@ class Exporter:
                 ) from None
             except OSError:
                 pass  # a file system without locks
+            if os.path.exists(self._table):
+                for _ in sidecar.read(self._table):
+                    pass  # what cannot be read is to be told now, and not when it is to be carried over
             self._refuse_if_too_much()
             shutil.rmtree(self._aside, ignore_errors=True)  # of a run that was killed
             os.mkdir(self._aside, 0o700)

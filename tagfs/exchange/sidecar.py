@@ -96,13 +96,17 @@ def xattrs_of(state: FileState) -> dict[str, str]:
 
 
 def read(path: str) -> Iterator[Entry]:
-    """The rows of a table, also of one without `more`. Raises `rows.BadRow`, `BadRequest`, OSError."""
+    """The rows of a table, also of one without `more`. Raises `BadRequest`, OSError."""
     with open(path, encoding="utf-8-sig", newline="") as one, open(path, encoding="utf-8-sig", newline="") as other:
         try:
             for row, more in zip(rows.read(one), _mores(other), strict=False):
                 yield Entry(row, more)
         except UnicodeDecodeError:
             raise BadRequest(f"{path} is no UTF-8 text; was it saved by another program?") from None
+        except rows.BadRow as exc:
+            raise BadRequest(
+                f"{path} cannot be read (line {exc.line}: {exc.why}); put it right, or move it away"
+            ) from None
 
 
 def _mores(lines: Iterator[str]) -> Iterator[dict[str, Any]]:

@@ -161,3 +161,17 @@ def test_two_imports_of_one_export_at_once_make_each_file_once_and_keep_its_byte
         assert fsck(two, deep=True) == []
         assert _exporter(two, tmp_path / "again").run().elsewhere == []
         assert _contents(tmp_path / "again") == _contents(out)
+
+
+def test_an_export_into_a_folder_whose_table_is_damaged_says_so_before_it_copies(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with _filled(tmp_path / "store", tmp_path / "files", 2) as store:
+        _exporter(store, out).run()
+        table = out / sidecar.NAME
+        table.write_bytes(table.read_bytes() + b'"half of a row\n')
+        before = table.read_bytes()
+        (out / "0000.txt").unlink()
+        with pytest.raises(BadRequest, match=r"lyts\.csv cannot be read .line 4: .*[Mm]ove it away"):
+            _exporter(store, out).run()
+        assert table.read_bytes() == before
+        assert not (out / "0000.txt").exists()

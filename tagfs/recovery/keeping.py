@@ -35,8 +35,8 @@ from tagfs.store import Store
 
 ROOT = ""
 GENERATED = ("README.md", "index.html", TABLE, MANIFEST, FORMAT, *SCRIPTS)
-NAMING_FILES = ("index.html", TABLE, MANIFEST)
-"""Those that say something of single files, beside the pages."""
+NAMING_FILES = ("index.html", MANIFEST, TABLE)
+"""Those that say something of single files, beside the pages. The table last: it tells which files they name."""
 CONFLICT = ".sync-conflict-"
 
 
@@ -264,9 +264,9 @@ def _drop_pages_naming(folder: str, guids: set[str]) -> None:
     except FileNotFoundError:
         return
     if named:
+        shutil.rmtree(os.path.join(folder, PAGES), ignore_errors=True)
         for name in NAMING_FILES:
             _remove(os.path.join(folder, name))
-        shutil.rmtree(os.path.join(folder, PAGES), ignore_errors=True)
 
 
 def _remove(path: str) -> None:

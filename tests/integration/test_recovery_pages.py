@@ -21,7 +21,7 @@ from tagfs.errors import DiskFull
 from tagfs.guid import new_guid
 from tagfs.nodeset import set_id
 from tagfs.place import NodeSet, node_sets
-from tagfs.recovery import files, pages, rows
+from tagfs.recovery import files, keeping, pages, rows
 from tagfs.recovery.keeping import CONFLICT, at_work, keep_up, tidy
 from tagfs.recovery.make import Ended, Maker
 from tagfs.seen import Seen, write_seen
@@ -407,7 +407,9 @@ def test_recovery_14_the_same_files_give_the_same_bytes_on_every_node(two: list[
     assert all(other == found[0] for other in found)
 
 
-def test_recovery_18_what_was_excluded_from_a_node_appears_in_none_of_its_pages(two: list[Store]) -> None:
+def test_recovery_18_what_was_excluded_from_a_node_appears_in_none_of_its_pages(
+    two: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = shared_set(*two)
     holds = dict.fromkeys(one.nodes, True)
     secret = put(two[0], "secret diary.txt", b"dear diary", ["private"], label=one.label, holds=holds, notes="hush")
@@ -428,6 +430,17 @@ def test_recovery_18_what_was_excluded_from_a_node_appears_in_none_of_its_pages(
 
     leader.act(lambda change: change.about_file(secret, knows={str(other.node): False}))
     exchange(*two)
+    remove = keeping._remove
+
+    def dies(path: str) -> None:
+        if os.path.basename(path) == "manifest-sha256.txt":
+            raise KeyboardInterrupt
+        remove(path)
+
+    monkeypatch.setattr(keeping, "_remove", dies)
+    with pytest.raises(KeyboardInterrupt), at_work(other.layout):
+        keep_up(other, {})
+    monkeypatch.undo()
     for store in (leader, other):
         with at_work(store.layout):
             keep_up(store, {}, all_now=store is leader)

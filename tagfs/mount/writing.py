@@ -105,8 +105,10 @@ class Writing(Closing):
     def _not_here(self, view: View, ordinal: int) -> NotHere:
         state, names = self.contents.state(view, ordinal), view.node_names()
         me, face = self._store.node, face_of(state, self._store.node, list(names))
-        others = frozenset({*state.holds, state.by}) - {me}  # as long as they move, who held them may have them
-        holders = [names.get(node, node[:8]) for node in face.holds - {me} or others]
+        gone = view.nodes_that_left()
+        # As long as they move, who held them may have them; who was forgotten brings nothing any more.
+        others = frozenset({*state.holds, state.by}) - {me} - gone
+        holders = [names.get(node, node[:8]) for node in face.holds - {me} - gone or others]
         refusal = fetching.not_here(face.name, state.guid, holders, comes=me in face.holds)
         return NotHere(state.guid, face.name, others, refusal)
 

@@ -22,15 +22,23 @@ def not_here(name: str, guid: str, holders: Collection[str], *, comes: bool) -> 
     """Why a file cannot be opened.
 
     Args:
-        holders: the other nodes that keep its bytes, by name.
+        holders: the other nodes that keep its bytes, by name; none that was forgotten.
         comes: this node is to keep them too, and waits for them.
     """
-    whose = " and ".join(sorted(holders)) or "no other device that is known"
+    if not holders:
+        return Refusal(
+            errno.ENODATA,
+            f"The bytes of {name!r} are not on this device, and no device that is still in the library is known to "
+            "have them. Look for them in a backup: lyts add takes them in again.",
+        )
+    whose = " and ".join(sorted(holders))
+    have = "have" if len(holders) > 1 else "has"
     if comes:
         return Refusal(errno.ENODATA, f"The bytes of {name!r} are not here yet; they come from {whose}.")
     return Refusal(
         errno.ENODATA,
-        f"The bytes of {name!r} are not on this device; {whose} has them. To bring them here: lyts restore {guid[:8]}",
+        f"The bytes of {name!r} are not on this device; {whose} {have} them. "
+        f"To bring them here: lyts restore {guid[:8]}",
     )
 
 

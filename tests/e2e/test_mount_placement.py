@@ -5,14 +5,19 @@ A file that one device is not to know must not become known there by an editor's
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tagfs.change import Change
+from tagfs.fact import Made
+from tagfs.glossary import NODE_THING
 from tagfs.store import Store
-from tests.support.mounting import Mounting, eventually, mounted
+from tests.support.facts import content
+from tests.support.mounting import Mounting, eventually, mounted, refused
 
 KEEPER = "0badcafe-0001-4000-8000-000000000001"
 STRANGER = "0badcafe-0002-4000-8000-000000000002"
@@ -86,3 +91,26 @@ def test_a_backup_that_a_crash_left_in_scratch_inherits(mount: Mounting) -> None
     mount.sh("mv doc.txt~ doc.txt.old", cwd=mount / "tags/work")
     assert mount.read("tags/work/doc.txt.old") == b"earlier\n"
     assert of(mount, "doc.txt.old") == RESTRICTED
+
+
+def test_who_is_named_for_bytes_that_are_not_here_is_still_in_the_library(mount: Mounting) -> None:
+    away, lost = (f"0badcafe-000{digit}-4000-8000-00000000000{digit}" for digit in "89")
+
+    def made_elsewhere(change: Change) -> None:
+        for node, alias in ((KEEPER, "keeper"), (STRANGER, "stranger")):
+            change.about("node", NODE_THING, node, alias=alias)
+        for guid, held in ((away, (KEEPER, STRANGER)), (lost, (STRANGER,))):
+            holds = {change.node: False, **dict.fromkeys(held, True)}
+            made = Made(name=f"{guid[12]}.txt", data=f"{guid[:2]}/{guid}")
+            change.about_file(guid, made=made, content=content(), tag=("work",), holds=holds)
+        change.about("node", NODE_THING, STRANGER, gone=True)
+
+    with Store(str(mount.lyts.store)) as store:
+        store.act(made_elsewhere)
+    for name in ("8.txt", "9.txt"):
+        eventually(lambda name=name: name in mount.ls("tags/work"))
+        refused(errno.ENODATA, mount.read, f"tags/work/{name}")
+    told = [line for line in mount.log.read_text().splitlines() if "not on this device" in line]
+    assert "keeper has them" in told[0]
+    assert "no device that is still in the library" in told[-1]
+    assert not any("stranger" in line for line in told)

@@ -43,6 +43,10 @@ def test_a_file_larger_than_the_limit_is_never_brought_here_and_uses_up_nothing(
 def test_what_is_not_here_is_said_with_where_it_is_and_what_to_do() -> None:
     away = not_here("film.mkv", GUID, ["tablet", "server"], comes=False)
     assert away.errno == errno.ENODATA
-    assert "server and tablet" in away.sentence
+    assert "server and tablet have them" in away.sentence
     assert "lyts restore 9c0f7be1" in away.sentence
     assert "come from server" in not_here("film.mkv", GUID, ["server"], comes=True).sentence
+    lost = not_here("film.mkv", GUID, [], comes=True)
+    assert lost.errno == errno.ENODATA
+    assert "lyts add" in lost.sentence
+    assert "restore" not in lost.sentence

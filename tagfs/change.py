@@ -57,9 +57,9 @@ class Change:
         self._clock = clock
 
     def state(self, guid: str) -> FileState:
-        """What is known of a file, with what this change stated so far. Not to be altered.
+        """What is known of a file, with what this change stated so far: nothing of one that nobody spoke of.
 
-        Only for files that the index knows or this change speaks of: any other gets a row in it.
+        Not to be altered.
         """
         return self._applier.entry(guid).state
 

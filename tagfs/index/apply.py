@@ -36,6 +36,8 @@ from tagfs.term import FROM, TAG
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 
+NO_ORDINAL = -1
+
 
 class Entry:
     """One file while it is being changed: its state, and what the index has of it so far.
@@ -58,7 +60,7 @@ class Entry:
     )
 
     def __init__(self, guid: str, ordinal: int, state: FileState | None) -> None:
-        """`state`: None for a file the index does not have."""
+        """`state`: None for a file the index does not have; its ordinal is `NO_ORDINAL` until there is a fact."""
         self.guid = guid
         self.ordinal = ordinal
         self.is_new = state is None
@@ -146,7 +148,7 @@ class Applier:
         return self._nodes
 
     def entry(self, guid: str) -> Entry:
-        """The entry of a file; one without facts where nothing is known of it."""
+        """The entry of a file; where nothing is known of it one without facts, which the index does not get as such."""
         entry = self._entries.get(guid)
         if entry is None:
             raw = bytes_of_guid(guid)
@@ -154,8 +156,7 @@ class Applier:
             found = self._guids.set_range_dup(raw[:2], raw[2:8] + bytes(4)) and self._guids.value().startswith(raw[2:8])
             ordinal = self.view.ordinal(guid) if found else None
             if ordinal is None:
-                entry = Entry(guid, self._next_ordinal, None)
-                self._next_ordinal += 1
+                entry = Entry(guid, NO_ORDINAL, None)
             else:
                 entry = self._load(ordinal)
             self._entries[guid] = entry
@@ -170,8 +171,15 @@ class Applier:
         """Let another state stand for a file: less than was joined, since ledgers let go of it on purpose."""
         entry.state = state
         if not entry.touched:
-            entry.touched = True
-            self._touched.append(entry)
+            self._touch(entry)
+
+    def _touch(self, entry: Entry) -> None:
+        """It is to be written; what is new gets its ordinal."""
+        entry.touched = True
+        self._touched.append(entry)
+        if entry.ordinal == NO_ORDINAL:
+            entry.ordinal = self._next_ordinal
+            self._next_ordinal += 1
 
     def _load(self, ordinal: int) -> Entry:
         view, numbers = self.view, self.numbers
@@ -223,8 +231,7 @@ class Applier:
             entry = self.entry(fact.file)
             entry.add(fact)
             if not entry.touched:
-                entry.touched = True
-                self._touched.append(entry)
+                self._touch(entry)
             if segment is not None:
                 self._mentions.setdefault(segment, []).append(entry.ordinal)
         else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from tagfs.change import Change
 from tagfs.check.fsck import fsck
 from tagfs.index.schema import U32
-from tests.support.stores import add_empty, make_store
+from tests.support.stores import add_empty, assert_rebuild_changes_nothing, make_store, say
 
 
 def test_a_content_that_leads_to_one_file_less_is_found_among_many_of_that_content(tmp_path: Path) -> None:
@@ -27,3 +28,23 @@ def test_a_content_that_leads_to_one_file_less_is_found_among_many_of_that_conte
         (problem,) = fsck(store)
         assert problem.where == guid[:8]
         assert "not found by its content" in problem.what
+
+
+def test_asking_for_a_file_that_nobody_spoke_of_leaves_nothing_of_it(tmp_path: Path) -> None:
+    unknown, later = (f"0badcafe-000{digit}-4000-8000-00000000000{digit}" for digit in "12")
+    with make_store(tmp_path / "store") as store:
+
+        def ask(change: Change) -> None:
+            for guid in (unknown, later):
+                assert change.state(guid).made is None
+            change.about_tag("jazz", exists=True)
+            change.about_file(later, tag=("jazz",))
+            assert change.state(later).tags() == ["jazz"]
+
+        store.act(ask)
+        say(store, later, tag=("late",))
+        with store.view() as view:
+            assert view.ordinal(unknown) is None
+            assert view.ordinal_total() == 1
+        assert fsck(store) == []
+        assert_rebuild_changes_nothing(store)

@@ -323,7 +323,7 @@ def _all_states(store: Store, view: View) -> Iterable[tuple[int, Any]]:
     numbers = Numbers(index, view.tx)
     for ordinal in range(view.ordinal_total()):
         row = view.row(ordinal)
-        if row is not None and any(row.guid):  # a number that was given in vain has no row
+        if row is not None and any(row.guid):  # a block has room for more than there are
             tags, from_folder = view.own_tags(ordinal), view.from_folder(ordinal)
             merge = None if row.flags & PLAIN else view.tx.get(U32.pack(ordinal), db=view.db["merge"])
             yield ordinal, unpack_state(row, view.name(ordinal), view.attr(ordinal), tags, from_folder, merge, numbers)

@@ -220,11 +220,16 @@ def _handing_over(here: Here, actions: list[Action]) -> list[Action]:
 
 
 def left_here(wanted: Wanted, here: Here) -> set[str]:
-    """The hashes here that something took the place of: what of them became a file of its own is to be asked."""
+    """The hashes here of a file with several contents: what of them became a file of its own is to be asked.
+
+    Those that count are among them: of two that each made the other's bytes a file of their own both stand.
+    """
+    if not wanted.contents.left:
+        return set()
     hashes = {copy.sha256 for copy in here.placed.values()}.union(
         (sha256 for _, sha256 in here.conflicts), here.kept, here.edits
     )
-    return hashes & wanted.contents.left
+    return {sha256 for sha256 in hashes if wanted.contents.is_known(sha256)}
 
 
 def is_to_come(me: str, other: Wanted, here: Here, sha256: str) -> bool:

@@ -282,7 +282,7 @@ def test_three_edits_at_once_are_three_files() -> None:
 ONCE_FAILED = (85413, 239841, 240429, 257373, 464637)
 
 
-@pytest.mark.parametrize("seed", [21102, 41926])
+@pytest.mark.parametrize("seed", [21102, 41926, 106725, 112521, 120118, 151175])
 def test_forgetting_schedules_that_once_failed(seed: int) -> None:
     wrong, world = forgetting(seed)
     assert wrong is None, f"{wrong}\n" + "\n".join(world.log)

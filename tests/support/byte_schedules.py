@@ -24,7 +24,7 @@ outcome is not what the facts ask for.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -95,6 +95,10 @@ class Node:
 
     wants: dict[str, Wanted] = field(default_factory=dict)
     """What follows from the facts, by file, until another one comes."""
+
+    def guids(self) -> set[str]:
+        """The files of which bytes are on its disk."""
+        return {name[0] for _, name in self.disk} | self.kept.keys() | self.edits.keys()
 
     def add(self, fact: Fact) -> None:
         if fact.node is not None:
@@ -431,9 +435,6 @@ class World:
         if state is None or (node.behind and self.rests):
             return []
         here = self.here(node, guid, silent)
-        proofs = set(node.proofs.get(guid, ()))
-        for heard in node.heard.values():
-            proofs |= heard.get(guid, set())
         wanted = node.wanted(guid, self.names)
         for members, copy in here.placed.items():
             if wanted.contents.is_known(copy.sha256):
@@ -441,7 +442,14 @@ class World:
         here = here._replace(
             beside=[sha for sha in machine.left_here(wanted, here) if self._is_to_come(node, guid, sha)]
         )
-        return self.decide(node.guid, wanted, here, proofs, self.min_copies)
+        return self.decide(node.guid, wanted, here, self._proofs(node, guid), self.min_copies)
+
+    def _proofs(self, node: Node, guid: str) -> set[Proof]:
+        """What a node has proven of a file, and what it has heard that others have."""
+        proofs = set(node.proofs.get(guid, ()))
+        for heard in node.heard.values():
+            proofs |= heard.get(guid, set())
+        return proofs
 
     def _is_to_come(self, node: Node, guid: str, sha256: str) -> bool:
         other = copy_guid(guid, sha256)
@@ -483,7 +491,10 @@ class World:
         elif isinstance(action, machine.HandOver):
             node.kept.setdefault(copy_guid(guid, action.source.sha256), set()).add(action.source.sha256)
         elif isinstance(action, machine.Drop):
+            relies = self._relies_on_the_lost(node, guid, action)
             node.kept[guid].discard(action.sha256)
+            if relies and action.sha256 not in self.everywhere():
+                self.lost.add(action.sha256)
         elif isinstance(action, machine.DropEdit):
             node.edits[guid].discard(action.sha256)
         elif isinstance(action, machine.Remove):
@@ -493,6 +504,18 @@ class World:
                 node.edits.get(guid, set()).discard(action.source.sha256)
         else:
             self._keep_both(node, guid, state, action)
+
+    def _relies_on_the_lost(self, node: Node, guid: str, action: machine.Action) -> bool:
+        """Whether this is done only on what others have proven whose end the node has not read of yet.
+
+        They proved it while they had it; where one copy is enough, nobody can know that it is gone with them.
+        """
+        unread = {ghost.guid for ghost in self.ghosts} - node.gone
+        if not unread:
+            return False
+        wanted = node.wanted(guid, self.names)
+        knowing = wanted._replace(gone=wanted.gone | unread)
+        return action not in self.decide(node.guid, knowing, self.here(node, guid), self._proofs(node, guid), 1)
 
     @staticmethod
     def _mtime(sha256: str) -> int:
@@ -536,13 +559,15 @@ class World:
 
     # -- what must hold
 
-    def everywhere(self) -> set[str]:
+    def everywhere(self, guids: Collection[str] | None = None) -> set[str]:
+        """The hashes of all bytes (of these files) that there are."""
         found: set[str] = set()
         for node in self.nodes:
-            found.update([placed[0] for placed in node.disk.values()])
+            found.update([placed[0] for (_, name), placed in node.disk.items() if guids is None or name[0] in guids])
             for bag in (node.kept, node.edits):
-                for hashes in bag.values():
-                    found |= hashes
+                for guid, hashes in bag.items():
+                    if guids is None or guid in guids:
+                        found |= hashes
         return found
 
     def problem(self) -> str | None:
@@ -585,6 +610,8 @@ class World:
         if self.ghosts and all(state.made is None for state in self._all_states()):
             return None  # nobody who is left has heard of the file
         contents: set[str] = set()
+        born = {state.guid for state in self._all_states() if state.made is not None}
+        within_reach = self.everywhere(born)
         for guid in sorted(guids):
             states = [node.states.get(guid) for node in self.nodes]
             if any(state is None or state != states[0] for state in states):
@@ -601,9 +628,9 @@ class World:
             contents.update(heads)
             if self.purged.intersection(heads):
                 continue  # what somebody added without knowing of its end brought it back, its bytes it cannot
-            if self.ghosts and not self.everywhere().issuperset(heads):
+            if self.ghosts and not within_reach.issuperset(heads):
                 continue  # what is left of it is older, and stays where it is
-            heads = tuple(head for head in heads if head in self.everywhere() or head not in self.replaced)
+            heads = tuple(head for head in heads if head in within_reach or head not in self.replaced)
             if len(heads) != 1:
                 return f"{guid[:2]}: {len(heads)} contents count"
             for node in self.nodes:
@@ -620,6 +647,9 @@ class World:
                 if here.kept:
                     return f"{guid[:2]}: {sorted(k[-2:] for k in here.kept)} left in the keep of {node.guid[7]}"
         lost = self.accepted.keys() - self.replaced - self.purged - self.unspoken - self.lost - contents
+        if self.ghosts:
+            # Of a file whose maker was forgotten before anybody had read of it the bytes stay, for `fsck` to name.
+            lost -= self.everywhere({guid for node in self.nodes for guid in node.guids()} - born)
         return f"{sorted(sha[-2:] for sha in lost)} are no file's content" if lost else None
 
 

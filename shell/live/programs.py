@@ -90,8 +90,14 @@ def piped_into(text: str, environ: Mapping[str, str], codes: list[int]) -> Itera
 # -- the paths of files --------------------------------------------------------
 
 
+_SUMS = ".sums"
+
+
 class Copies:
-    """Copies for programs, in a private folder that is made when one is needed and goes with `close`."""
+    """Copies for programs, in a private folder that is made when one is needed and goes with `close`.
+
+    An editor may write to one all the same, or beside it; what is not just what was put there stays.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         home = environ.get("HOME") or os.path.expanduser("~")
@@ -113,11 +119,13 @@ class Copies:
             os.makedirs(self._parent, mode=0o700, exist_ok=True)
             self._clear_old()
             self._folder = tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._parent)
-        folder = os.path.join(self._folder, str(len(self._made) + 1))
-        os.mkdir(folder, 0o700)
-        path = os.path.join(folder, name)
-        take(source, path)
+        number = str(len(self._made) + 1)
+        os.mkdir(os.path.join(self._folder, number), 0o700)
+        path = os.path.join(self._folder, number, name)
+        taken = take(source, path)
         os.chmod(path, 0o400)
+        with open(os.path.join(self._folder, _SUMS), "a", encoding="ascii") as sums:
+            sums.write(f"{number} {_mark(path)} {taken.sha256}\n")
         self._made[key] = path
         return path
 
@@ -126,14 +134,49 @@ class Copies:
         for name in os.listdir(self._parent):
             pid = name.partition("-")[0]
             if not (pid.isdigit() and os.path.exists(f"/proc/{pid}")):
-                shutil.rmtree(os.path.join(self._parent, name), ignore_errors=True)
+                _clear(os.path.join(self._parent, name))
 
-    def close(self) -> None:
-        """Remove them. Programs that have one open go on reading it."""
+    def close(self) -> list[str]:
+        """Remove them. Programs that have one open go on reading it. Returns what was changed, and stays."""
         folder, self._folder = self._folder, None
         self._made.clear()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        return _clear(folder) if folder is not None else []
+
+
+def _clear(folder: str) -> list[str]:
+    """Remove copies that are as they were made. Returns the paths of what else is there."""
+    try:
+        with open(os.path.join(folder, _SUMS), encoding="ascii") as file:
+            sums = {number: (mark, sha256) for number, mark, sha256 in map(str.split, file)}
+        found = {number: os.listdir(os.path.join(folder, number)) for number in sums}
+    except (OSError, ValueError):
+        return []  # where there are no sums there is no whole copy yet
+    changed = []
+    for number, names in found.items():
+        paths = [os.path.join(folder, number, name) for name in names]
+        try:
+            as_made = len(paths) <= 1 and all(_is_as_made(path, *sums[number]) for path in paths)
+        except OSError:
+            as_made = False
+        if as_made:
+            shutil.rmtree(os.path.join(folder, number), ignore_errors=True)
+        else:
+            changed += paths
+    if not changed:
+        shutil.rmtree(folder, ignore_errors=True)
+    return changed
+
+
+def _mark(path: str) -> str:
+    """What shows at once that nobody wrote to a file."""
+    found = os.lstat(path)
+    return f"{found.st_ino}/{found.st_size}/{found.st_mtime_ns}"
+
+
+def _is_as_made(path: str, mark: str, sha256: str) -> bool:
+    from tagfs.bytes import hash_file
+
+    return _mark(path) == mark or hash_file(path) == sha256
 
 
 class Given(NamedTuple):

@@ -119,7 +119,12 @@ class Session:
 
     def close(self) -> None:
         self.answers.close()
-        self.copies.close()
+        changed = self.copies.close()
+        if changed:
+            self._say(
+                f"lyts: a program wrote to copies of files, which are not in your library: {', '.join(changed)}; "
+                "lyts add takes them in, and after mount programs get the files themselves"
+            )
 
     # -- lines
 

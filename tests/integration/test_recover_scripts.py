@@ -557,6 +557,23 @@ def test_21_a_file_that_is_called_as_files_of_lyts_are_comes_out_like_any_other(
     assert files(tmp_path / "alone", "nameless") == {f"{guid}--{name}": names[name] for name, guid in made.items()}
 
 
+@every_tool
+def test_6_what_somebody_put_among_the_data_files_comes_out_too(store_dir: Path, tmp_path: Path, tool: str) -> None:
+    run(tool, tmp_path / "whole", store_dir)
+    data = next(store_dir.glob("sets/*/data"))
+    for name in ("photo.jpg", "00/README.md", "00/.hidden", "deep/er/talks.jsonl", "00/.syncthing.half.tmp"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(b"put at %b" % name.encode())
+    shutil.copytree(data.parent, tmp_path / "alone/sets/laptop")
+    for source in (store_dir, tmp_path / "alone"):
+        out = tmp_path / f"out-{source.name}"
+        run(tool, out, source, code=1 if tool == "python" else 0)  # the line that no ledger has
+        strangers = {path: got for path, got in files(out, "nameless").items() if got.startswith(b"put at")}
+        assert set(strangers) == {"photo.jpg", "README.md", ".hidden", "talks.jsonl"}
+        assert "photo.jpg" in report(out)
+    assert files(tmp_path / "out-store") == files(tmp_path / "whole")
+
+
 @every_tool_of_all
 def test_22_bytes_with_no_names_are_known_again_by_their_hash(store_dir: Path, tmp_path: Path, tool: str) -> None:
     run(tool, tmp_path / "whole", store_dir)

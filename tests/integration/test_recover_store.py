@@ -421,6 +421,18 @@ def test_files_that_are_called_as_ledgers_are_come_back_like_any_other(tmp_path:
             assert content(store, made) == b"{}\n"
 
 
+def test_6_what_somebody_put_among_the_data_files_becomes_files(
+    tmp_path: Path, old: tuple[Path, dict[str, str]]
+) -> None:
+    root, made = old
+    data = next(root.glob("sets/*/data"))
+    (data / "photo.jpg").write_bytes(b"from the telephone")
+    with new_store(tmp_path) as store:
+        report = recovered(store, root)
+        assert [one.name for one in report.made] == ["photo.jpg"]
+        assert len(report.placed) == len(made)
+
+
 def test_plain_folders_beside_are_left_alone(tmp_path: Path, old: tuple[Path, dict[str, str]]) -> None:
     root, made = old
     (root / "holiday").mkdir()

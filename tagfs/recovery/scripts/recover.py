@@ -68,6 +68,8 @@ PAGES = frozenset(
     )
 )  # fmt: skip
 """Files that lyts made by itself."""
+ARRIVING = (".syncthing.", "~syncthing~")
+"""So begin the names of what Syncthing has not received whole."""
 
 FILES, OTHERS, NAMELESS, LEDGERS = "files", "other-versions", "nameless", "ledgers"
 REPORT, TABLE, PART = "REPORT.txt", "FILES.csv", ".recovering"
@@ -730,7 +732,8 @@ class Sources:
                         not (is_store and (name in DERIVED or name.startswith("before-format-")))
                         and name != ".stfolder"
                     ):
-                        self._look(path, where, _kind_below(kind, name))
+                        is_data = name == "data" and kind == "" and (is_store or shown.split("/")[-2:-1] == ["sets"])
+                        self._look(path, where, "data" if is_data else _kind_below(kind, name))
                 elif entry.is_file(follow_symlinks=False):
                     self._note(path, where, name, kind)
             except OSError as exc:
@@ -741,15 +744,21 @@ class Sources:
         # Before all else: what a person's file is called (letter.jsonl) does not make it one of lyts.
         if GUID.match(guid) and not (kind == "scratch" and name[36:] == ".written"):
             is_conflict = ".sync-conflict-" in name
-            how = "conflict" if is_conflict else kind if kind != "lost" else ""
+            how = "conflict" if is_conflict else kind if kind not in ("lost", "data") else ""
             self.bytes.append(Found(path, shown, guid, how == "" and not is_conflict, how))
         elif name.endswith(".jsonl"):
             if not name.startswith("proofs.") and kind != "scratch":
                 self.ledgers.append((path, shown))
                 if not STAMP.match(name[: -len(".jsonl")]):  # or a file of a person's, copied out under its name
-                    self.loose.append(Found(path, shown, "", False, "loose"))
+                    if kind == "data":
+                        self.bytes.append(Found(path, shown, "", False, "lost"))
+                    else:
+                        self.loose.append(Found(path, shown, "", False, "loose"))
         elif name == "index.csv" or name == TABLE:
             self.tables.append((path, shown))
+        elif kind == "data" and not name.startswith(ARRIVING):
+            # lyts calls none so: somebody put it there, by hand or with a program that syncs.
+            self.bytes.append(Found(path, shown, "", False, "lost"))
         elif name == "store.toml":
             self.settings.append(path)
         elif SHA256.match(name) and GUID.match(os.path.basename(os.path.dirname(path))):

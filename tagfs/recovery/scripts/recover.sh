@@ -335,31 +335,37 @@ function tell_links(guid,    i) {
     for (i = 2; i <= folder_count[guid]; i++) print "L" sep guid sep sep sep choices(guid, folders[guid, i])
 }
 # What a path is: sets guid and how. Returns 1 for bytes of a person, 2 for something else that may be some.
-function look_at(path,    parts, n, base, parent, i) {
+function look_at(path,    parts, n, base, parent, i, before) {
     n = split(path, parts, "/")
     base = parts[n]; parent = n > 1 ? parts[n - 1] : ""
     guid = ""; how = ""
+    before = ""
     for (i = 1; i < n; i++) {
         if (parts[i] == ".stfolder") return 0
-        if (parts[i] == "lost+found") how = "lost"
+        if (parts[i] == "data" && how == "" && ((before in stores) || (i > 2 && parts[i - 2] == "sets"))) how = "data"
+        else if (parts[i] == "lost+found") how = "lost"
         else if (parts[i] == "scratch") how = "scratch"
         else if (parts[i] == ".stversions") how = "replaced"
         else if (parts[i] == "keep") how = "kept"
+        before = before parts[i] "/"
     }
     if (is_derived(path)) return 0
     # Before all else: what a file of a person is called (letter.jsonl) does not make it one of lyts.
     if (is_guid(substr(base, 1, 36)) && !(how == "scratch" && substr(base, 37) == ".written")) {
         guid = substr(base, 1, 36)
         if (index(base, ".sync-conflict-")) how = "conflict"
-        else if (how == "lost") how = ""
+        else if (how == "lost" || how == "data") how = ""
         return 1
     }
     if (base == "index.csv" || base == "FILES.csv") return 0
     if (base ~ /\.jsonl$/) {
         if (how == "scratch" || base ~ /^(proofs\.|[0-9]+T[0-9]+\.[0-9]+Z-[0-9a-f]+-[0-9a-f]+\.jsonl$)/) return 0
+        if (how == "data") { how = "lost"; return 1 }
         how = "loose"
         return 2 # a ledger, or a file of a person, copied out under its name
     }
+    # lyts calls none so: somebody put it there, by hand or with a program that syncs.
+    if (how == "data" && base !~ /^(\.syncthing\.|~syncthing~)/) { how = "lost"; return 1 }
     if (length(base) == 64 && base !~ /[^0-9a-f]/ && is_guid(parent)) { guid = parent; how = "kept"; return 1 }
     if (base in pages) return 0
     if (how == "lost" || how == "scratch") return base ~ /^(\.|seen-|proofs-)/ ? 0 : 1

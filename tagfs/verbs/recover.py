@@ -110,7 +110,7 @@ class Found:
     """The sources, looked through."""
 
     def __init__(self, folders: Sequence[str], store_root: str) -> None:
-        """Raises `BadRequest` where one is no folder, or the store and a source lie in each other."""
+        """Raises `BadRequest` where one is no folder, is in the store or around it, or all have nothing of lyts."""
         root = os.path.realpath(store_root)
         for folder in folders:
             if not os.path.isdir(folder):
@@ -123,6 +123,11 @@ class Found:
                 )
         self.sources = script.Sources(folders)
         self.unreadable: list[str] = list(self.sources.unreadable)
+        if not (self.sources.ledgers or self.sources.tables or self.sources.bytes or self.unreadable):
+            raise BadRequest(
+                f"nothing of a lyts store was found in {', '.join(folders)}; nothing was done. "
+                "Ordinary files are taken in by: lyts add FOLDER"
+            )
         self.lines = union.lines_of(self.sources.ledgers, self.unreadable)
 
     def library_id(self) -> str | None:

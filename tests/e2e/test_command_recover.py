@@ -83,3 +83,8 @@ def test_recover_refuses_what_is_no_source(lyts: Lyts, old: Path) -> None:
     inside = lyts.quick("--store", str(old / "new"), "recover", str(old), code=2).err
     assert "only to be read" in inside
     assert not (old / "new").exists()
+    plain = old.parent / "plain"
+    plain.mkdir()
+    (plain / "letter.txt").write_bytes(b"nothing of lyts")
+    assert "lyts add FOLDER" in lyts.quick("recover", str(plain), code=2).err
+    assert not lyts.store.exists()

@@ -558,6 +558,15 @@ def test_21_a_file_that_is_called_as_files_of_lyts_are_comes_out_like_any_other(
 
 
 @every_tool
+def test_where_no_list_was_found_nobody_is_told_that_nothing_is_missing(
+    small: tuple[Path, dict[str, str]], tmp_path: Path, tool: str
+) -> None:
+    run(tool, tmp_path / "out", small[0] / "sets")
+    assert "whether something is missing cannot be told" in report(tmp_path / "out")
+    assert "Nothing is missing" not in report(tmp_path / "out")
+
+
+@every_tool
 def test_6_what_somebody_put_among_the_data_files_comes_out_too(store_dir: Path, tmp_path: Path, tool: str) -> None:
     run(tool, tmp_path / "whole", store_dir)
     data = next(store_dir.glob("sets/*/data"))

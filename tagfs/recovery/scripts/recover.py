@@ -1291,7 +1291,9 @@ class Recovery:
         out.append("{} came out as they were, into files/".format(count(len(self.came_out), "file")))
         if self.target.without_links:
             out.append("This disk cannot keep a file under several names, so each is in the folder of its first tag.")
-        if not missing:
+        if not self.rows:
+            out.append("No file is listed here, so whether something is missing cannot be told.")
+        elif not missing:
             out.append("Nothing is missing.")
         else:
             out.append("{} missing; see below.".format(count(len(missing), "file is", "files are")))

@@ -506,7 +506,7 @@ BEGIN {
         top("What came out of the store"); top("")
         top(count(files + 0, "file", "files") " came out as they were, into files/")
         if (nolink) top("This disk cannot keep a file under several names, so each is in the folder of its first tag.")
-        top(missing ? count(missing, "file is", "files are") " missing; see below." : "Nothing is missing.")
+        top(!rows ? "No file is listed here, so whether something is missing cannot be told." : missing ? count(missing, "file is", "files are") " missing; see below." : "Nothing is missing.")
         if (elsewhere_count) head(1, "\002The bytes of these were not in their place, and were known by their content:\002")
         for (i = 1; i <= elsewhere_count; i++) body(1, elsewhere[i], "  " elsewhere[i])
         if (missing) head(2, "\002MISSING: the right bytes of these are not here. Look on the devices named.\002")

@@ -671,7 +671,7 @@ carry_out elsewhere
 # The ledgers, as they are.
 four='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
 guid_first=$four$four-$four-$four-$four-$four$four$four
-grep '\.jsonl$' "$work/all" | grep -v -E "(^|/)(proofs\.[^/]*|scratch/.*|$guid_first[^/]*)\$" > "$work/plan" || :
+grep '\.jsonl$' "$work/all" | grep -v -E "(^|/)(proofs\.[^/]*|scratch/.*|${guid_first}[^/]*)\$" > "$work/plan" || :
 while IFS= read -r path; do
     hash "./$path" || { note unread "$path"; continue; }
     name=${path##*/}

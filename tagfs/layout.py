@@ -101,21 +101,46 @@ def default_root(environ: dict[str, str]) -> str:
     return os.path.join(data_home, "lyts")
 
 
+_ABOUT_STORE = "# lyts store: the files of a person, by tags. See README.md beside this file."
+
+
 def write_info(layout: Layout, info: StoreInfo) -> None:
-    """Write `store.toml`, whole or not at all."""
-    text = (
-        "# lyts store: the files of a person, by tags. See README.md beside this file.\n"
-        f"format = {info.format}\n"
-        + "".join(f"{key} = {_quoted(value)}\n" for key, value in zip(StoreInfo._fields[1:], info[1:], strict=True))
+    """Write `store.toml`, whole or not at all. What else a person has put there stays, such as `trash_days`."""
+    own = f"{_ABOUT_STORE}\nformat = {info.format}\n" + "".join(
+        f"{key} = {_quoted(value)}\n" for key, value in zip(StoreInfo._fields[1:], info[1:], strict=True)
     )
+    others = _other_lines(layout)
+    text = own + "".join(f"{line}\n" for line in others)
+    if others and not _is_toml(text):
+        text = own + "".join(f"# {line}\n" for line in others)
     draft = layout.toml + ".new"
-    fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, text.encode())
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with open(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(draft, layout.toml)
+
+
+def _other_lines(layout: Layout) -> list[str]:
+    """The lines of `store.toml` that do not say what `StoreInfo` does."""
+    try:
+        with open(layout.toml, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().rstrip("\n").split("\n")
+    except OSError:
+        return []
+    section = next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    own = [line for line in lines[:section] if line.partition("=")[0].strip() not in StoreInfo._fields]
+    return [line for line in own if line.strip() not in ("", _ABOUT_STORE)] + lines[section:]
+
+
+def _is_toml(text: str) -> bool:
+    import tomllib
+
+    try:
+        tomllib.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _quoted(text: str) -> str:

@@ -69,6 +69,24 @@ def test_a_file_edited_by_hand_is_read(tmp_path: Path, text: str) -> None:
     assert read_info(layout_with(tmp_path, text)) == INFO
 
 
+def test_what_a_person_has_put_there_stays_when_it_is_written_again(tmp_path: Path) -> None:
+    layout = layout_with(tmp_path, "# mine\n" + as_toml() + "trash_days = 3650\n\n[extra]\nalias = [1,\n 2]\n")
+    for alias in ("desk", "desk", "a \u2028 b"):
+        write_info(layout, INFO._replace(alias=alias))
+        values = read_toml(layout)
+        assert values["trash_days"] == 3650
+        assert values["extra"] == {"alias": [1, 2]}
+        assert read_info(layout).alias == alias
+    assert Path(layout.toml).read_text(encoding="utf-8").count("# mine\n") == 1
+
+
+def test_lines_that_make_no_toml_together_with_ours_stay_as_comments(tmp_path: Path) -> None:
+    layout = layout_with(tmp_path, as_toml().replace("alias =", '"alias" =') + "trash_days = 3650\n")
+    write_info(layout, INFO._replace(alias="desk"))
+    assert read_info(layout).alias == "desk"
+    assert "# trash_days = 3650\n" in Path(layout.toml).read_text(encoding="utf-8")
+
+
 def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     layout = layout_with(tmp_path, f"format = {FORMAT + 1}\nwhatever = true\n")
     before = Path(layout.toml).read_bytes()

@@ -19,8 +19,10 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -127,6 +129,8 @@ class Exporter:
         self._files = self._size = self._there = self._bare = 0
         self._elsewhere: list[Elsewhere] = []
         self._trouble: list[Trouble] = []
+        self._told: set[bytes] = set()
+        """What the table says is there: it stands for bytes that were on the disk before it was."""
         _refuse(self.folder, store.layout.root, self._table)
 
     # -- what there is
@@ -221,8 +225,11 @@ class Exporter:
             except OSError:
                 pass  # a file system without locks
             if os.path.exists(self._table):
-                for _ in sidecar.read(self._table):
-                    pass  # what cannot be read is to be told now, and not when it is to be carried over
+                # What cannot be read is to be told now, and not when it is to be carried over.
+                for row, more in sidecar.read(self._table):
+                    also = more.get("also")
+                    for path in (row.path, *(also if isinstance(also, list) else ())):
+                        self._told.add(_mark(path, row.guid, row.sha256))
             self._refuse_if_too_much()
             shutil.rmtree(self._aside, ignore_errors=True)  # of a run that was killed
             os.mkdir(self._aside, 0o700)
@@ -267,6 +274,7 @@ class Exporter:
                     if _packed(entry.row.guid) not in done:
                         more.write(sidecar.line(entry))
         os.fsync(fd)
+        _sync_disk_of(self.folder)  # the table is not to speak of bytes that are not there after a power cut
         os.replace(draft, self._table)
 
     def _bring_out(self, file: _File) -> Entry:
@@ -305,7 +313,7 @@ class Exporter:
             whole = os.path.join(self.folder, path)
             if not os.path.lexists(whole):
                 break
-            if self._is_it(whole, face):
+            if self._is_it(path, file):
                 self._there += 1
                 return path
         os.makedirs(os.path.dirname(whole), exist_ok=True)
@@ -334,17 +342,22 @@ class Exporter:
             try:
                 return one if try_link(first, whole) else ""
             except FileExistsError:
-                if os.path.samefile(first, whole) or self._is_it(whole, file.face):
+                if os.path.samefile(first, whole) or self._is_it(one, file):
                     return one
         return ""
 
-    def _is_it(self, path: str, face: Face) -> bool:
-        """Whether a file that is there was exported before: it holds the bytes."""
+    def _is_it(self, path: str, file: _File) -> bool:
+        """Whether a file that is there was exported before: it holds the bytes.
+
+        One that the table does not speak of is read: after a power cut it may have the size and time alone.
+        """
+        whole, face = self._at(path), file.face
         try:
-            found = os.lstat(path)
-            if not os.path.isfile(path) or os.path.islink(path) or found.st_size != face.size_bytes:
+            found = os.lstat(whole)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != face.size_bytes:
                 return False
-            return found.st_mtime_ns == face.mtime_ns or hash_file(path) == face.sha256
+            told = found.st_mtime_ns == face.mtime_ns and _mark(path, file.state.guid, face.sha256) in self._told
+            return told or hash_file(whole) == face.sha256
         except OSError:
             return False
 
@@ -387,7 +400,7 @@ class Exporter:
         needed = 0
         source = None
         for file in self._in_order():
-            if file.source is None or self._is_it(self._at(file.paths[0]), file.face):
+            if file.source is None or self._is_it(file.paths[0], file):
                 continue
             needed += file.face.size_bytes + BYTES_A_FILE
             source = source or (file.source if file.face.size_bytes else None)
@@ -472,6 +485,11 @@ def _decoded(value: str) -> bytes | None:
         return base64.b64decode(value, validate=True)
     except ValueError:
         return None
+
+
+def _mark(path: object, guid: str, sha256: str) -> bytes:
+    """A row of a table in eight bytes."""
+    return blake2b(f"{path}\0{guid}\0{sha256}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _packed(guid: str) -> bytes:

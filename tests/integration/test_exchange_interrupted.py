@@ -175,3 +175,19 @@ def test_an_export_into_a_folder_whose_table_is_damaged_says_so_before_it_copies
             _exporter(store, out).run()
         assert table.read_bytes() == before
         assert not (out / "0000.txt").exists()
+
+
+def test_a_file_of_which_a_power_cut_left_size_and_time_alone_comes_out_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with _filled(tmp_path / "store", tmp_path / "files", 2) as store:
+        _exporter(store, out).run()
+        (out / sidecar.NAME).unlink()  # it is written last
+        broken = out / "0001.txt"
+        found = broken.stat()
+        broken.write_bytes(bytes(found.st_size))
+        os.utime(broken, ns=(found.st_mtime_ns, found.st_mtime_ns))
+        done = _exporter(store, out).run()
+        assert (done.files, done.there) == (1, 1)
+        rows = {entry.row.name: entry.row.path for entry in sidecar.read(str(out / sidecar.NAME))}
+        assert (out / rows["0001.txt"]).read_bytes() == b"1.."
+        assert broken.read_bytes() == bytes(found.st_size)

@@ -139,7 +139,11 @@ def _tell(app: App, report: Report) -> None:
             output.line(name(f"  {missing.name}  kept by {kept_by}"))
         _more(app, len(report.missing))
     _tell_problems(app, report.problems)
-    if not report.missing and not report.problems:
+    if report.stopped is not None:
+        output.say("It stopped before everything was looked at. With more room, the same command goes on from here.")
+    elif report.missing:
+        output.say("Run it again with a disk or a backup that has them; what is here already stays.")
+    elif not report.problems:
         output.say("Nothing is missing. Look whether all is well: lyts fsck --deep")
 
 

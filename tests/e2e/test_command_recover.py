@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,12 +66,30 @@ def test_recover_lists_what_is_missing_with_who_has_it(lyts: Lyts, old: Path) ->
     found = lyts.quick("recover", "--alias", "new", str(old), code=1)
     assert "2 files are known, but the bytes were not there" in found.out
     assert "a.jpg  kept by laptop" in found.out
+    assert "Run it again with a disk or a backup that has them" in found.err
     assert "lyts find recovered" in found.out
     assert "damaged, or edited" in found.err
     assert lyts.names("recovered") == ["b (recovered).jpg"]
     lyts.check()
     listed = {(one["what"], one.get("name")) for one in lyts.json("recover", str(old), code=1)}
     assert {("missing", "a.jpg"), ("missing", "b.jpg")} <= listed
+
+
+@pytest.mark.needs_root
+def test_17_recover_on_a_full_disk_does_not_say_that_nothing_is_missing(lyts: Lyts, old: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("NOT TESTED: needs root to mount a small file system")
+    next(old.glob("sets/*/data/*/*--a.jpg")).write_bytes(b"grown" * 400_000)
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(small)], check=True)
+    try:
+        found = lyts.quick("--store", str(small / "store"), "recover", str(old), code=3)
+        assert "no space left" in found.err
+        assert "the same command goes on from here" in found.err
+        assert "Nothing is missing" not in found.err
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_recover_dry_run_makes_nothing(lyts: Lyts, old: Path) -> None:

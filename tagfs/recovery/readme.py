@@ -56,7 +56,8 @@ def of_store(
         device=quoted([device]),
         here=_here(counts),
         missing=_missing(counts, away, others),
-        room=words.size(counts.here_bytes),
+        # What was thrown away and what is left over comes out too; what is kept of earlier versions is not counted.
+        room=words.size(counts.here_bytes + counts.removed_bytes + counts.others_bytes),
         contact=_contact(contact),
         layout=_filled(
             "`sets` has the files, `manifest-sha256.txt` their checksums, `ledgers` all that is known about them, "
@@ -101,7 +102,8 @@ def _here(counts: Counts) -> str:
     if counts.removed:
         items.append(
             f"- {words.count(counts.removed, 'more file')} ({words.size(counts.removed_bytes)}) had been thrown away, "
-            "or wait to be removed. They are still in `sets`, and not in the list."
+            f"or {'waits' if counts.removed == 1 else 'wait'} to be removed. "
+            f"{'It is' if counts.removed == 1 else 'They are'} still in `sets`, and not in the list."
         )
     if counts.others:
         items.append(

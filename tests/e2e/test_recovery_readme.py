@@ -97,6 +97,7 @@ def test_each_command_of_the_readme_does_as_printed_in_a_bare_root(ada: Lyts, tm
     out = bare.folder / "root" / "recovered-files" / "files"
     assert (out / "rome" / "Holiday in Rome.jpg").read_text() == "rome " * 300
     assert (out / "music" / "Grüße & Küsse.txt").read_text() == "xx"
+    assert "Nothing is missing." in (out.parent / "REPORT.txt").read_text()  # which the README says to read first
     assert tree(bare.folder / "disk") == before
 
 

@@ -165,6 +165,14 @@ class _Ready(NamedTuple):
     source: str
 
 
+class _Aside(NamedTuple):
+    """Bytes of this store that made room for others: where they are now, and where they were."""
+
+    path: str
+    shown: str
+    sha256: str
+
+
 class Recoverer:
     """One `lyts recover` under way."""
 
@@ -309,6 +317,7 @@ class Recoverer:
             return
         store = self._store
         label = self._where().own_label()
+        aside: list[tuple[_Ready, _Aside]] = []
         try:
             sync_paths(ready.taken.path for ready in batch)
             folders = set()
@@ -316,7 +325,7 @@ class Recoverer:
                 path = store.layout.data(label, ready.face.data)
                 make_folder(os.path.dirname(path))
                 if os.path.lexists(path):
-                    self._set_aside(ready.state.guid, path)
+                    aside.append((ready, self._set_aside(ready.state.guid, path)))
                 os.rename(ready.taken.path, path)
                 os.chmod(path, 0o600)
                 folders.add(os.path.dirname(path))
@@ -332,13 +341,21 @@ class Recoverer:
 
         store.act(say)
         self._placed += [Back(ready.state.guid, ready.face.name, ready.source) for ready in batch]
+        for ready, one in aside:
+            known = {content.sha256 for content in ready.state.contents.values()}
+            if one.sha256 not in known and os.path.getsize(one.path):
+                # Damaged, or an edit that nothing was stated about yet: as a version it would go after a while.
+                self._make_beside(ready.state.guid, ready.face, one, one.sha256)
 
-    def _set_aside(self, guid: str, path: str) -> None:
+    def _set_aside(self, guid: str, path: str) -> _Aside:
         """Bytes here that are not what was stated make room for those that are."""
+        sha256 = hash_file(path)
         with keeping(self._store.layout):
             changed = make_way(self._store.layout, guid)
-            os.rename(path, os.path.join(kept_versions_folder(self._store.layout, guid), hash_file(path)))
+            place = os.path.join(kept_versions_folder(self._store.layout, guid), sha256)
+            os.rename(path, place)
         sync_paths(changed)  # before others take their place
+        return _Aside(place, path, sha256)
 
     def _sentence(self, exc: OSError) -> LytsError:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -386,7 +403,7 @@ class Recoverer:
         elif any(content.sha256 == sha256 for content in state.contents.values()):
             self._keep(one, sha256)
         else:
-            self._make(copy_guid(one.guid, sha256), shortened(face.name, 255, " (recovered)"), one, sha256, face)
+            self._make_beside(one.guid, face, one, sha256)
 
     def _with_content(self, sha256: str) -> list[str]:
         """The files that are to have these bytes."""
@@ -423,6 +440,10 @@ class Recoverer:
         except OSError as exc:
             raise self._sentence(exc) from exc
         self._versions += 1
+
+    def _make_beside(self, guid: str, face: Face, one: Any, sha256: str) -> None:
+        """A file of its own for bytes of which it is known only whose they were."""
+        self._make(copy_guid(guid, sha256), shortened(face.name, 255, " (recovered)"), one, sha256, face)
 
     def _make(self, guid: Guid, name: str, one: Any, sha256: str, beside: Face | None = None) -> None:
         """A file of its own."""

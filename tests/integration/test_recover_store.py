@@ -222,6 +222,24 @@ def test_8_without_its_ledger_a_file_keeps_guid_and_slug_and_gets_its_name_back_
         assert content(store, rome) == b"rome " * 300
 
 
+def test_an_edit_here_that_was_not_stated_yet_becomes_a_file_of_its_own(
+    tmp_path: Path, old: tuple[Path, dict[str, str]]
+) -> None:
+    root, made = old
+    backup = Path(shutil.copytree(root, tmp_path / "backup"))
+    rome = made["Holiday in Rome.jpg"]
+    with open_store(root, Machine(1)) as store:
+        here = Path(bytes_at(store, rome))
+        here.write_bytes(b"edited since")
+        recovered(store, backup)
+        assert content(store, rome) == b"rome " * 300
+        copy = copy_guid(Guid(rome), sha256(b"edited since").hexdigest())
+        assert content(store, copy) == b"edited since"
+        assert faces(store)[copy].name == "Holiday in Rome (recovered).jpg"
+        assert recovered(store, backup).made == []
+        assert fsck(store, deep=True) == []
+
+
 def test_bytes_that_no_fact_speaks_of_are_not_written_over(tmp_path: Path, old: tuple[Path, dict[str, str]]) -> None:
     root, made = old
     shutil.rmtree(root / "ledgers")

@@ -23,6 +23,8 @@ from tagfs.errors import NewerFormat, NoStore, OlderFormat, StoreError
 
 FORMAT = 1
 CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made again from the ledgers by: lyts reindex\n"
+ARRIVING = (".syncthing.", "~syncthing~")
+"""So begin the names of what Syncthing has not received whole."""
 
 
 class StoreInfo(NamedTuple):

@@ -15,6 +15,7 @@ large store; the ledgers are read once for each portion.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from tagfs.index.apply import Applier
 from tagfs.index.blocks import IN_TRASH, LISTED
 from tagfs.index.catchup import QUARANTINE, REPORT
 from tagfs.index.read import View
+from tagfs.layout import ARRIVING
 from tagfs.ledger import segments_below, whole_lines
 from tagfs.merge import FileState
 from tagfs.place import Places, places
@@ -299,16 +301,20 @@ def _bytes(
                 "bytes-without-face",
                 path,
                 "bytes that no file of the library stands for",
-                "to take them in: lyts add " + path,
+                "to take them in, move them out first: "
+                f"mv -i {shlex.quote(path)} ~/ && lyts add --move ~/{shlex.quote(os.path.basename(path))}",
             )
 
 
 def _data_files(sets: str) -> Iterator[tuple[str, str]]:
-    """(path, path below data/) of all data files of all sets."""
+    """(path, path below data/) of all data files of all sets, without what Syncthing is still receiving."""
     for label in sorted(os.listdir(sets)) if os.path.isdir(sets) else ():
         data = os.path.join(sets, label, "data")
         for gg in sorted(os.listdir(data)) if os.path.isdir(data) else ():
             folder = os.path.join(data, gg)
             if os.path.isdir(folder):
                 for name in sorted(os.listdir(folder)):
-                    yield os.path.join(folder, name), f"{gg}/{name}"
+                    if not name.startswith(ARRIVING):
+                        yield os.path.join(folder, name), f"{gg}/{name}"
+            elif not gg.startswith(ARRIVING):
+                yield folder, gg

@@ -15,11 +15,11 @@ from typing import NamedTuple
 from tagfs.guid import is_guid
 from tagfs.index.read import View
 from tagfs.index.schema import U32
+from tagfs.layout import ARRIVING
 from tagfs.recovery.spool import Spool
 
 CONFLICT = ".sync-conflict-"
 """In the name of what Syncthing put beside a file that won against it."""
-_ARRIVING = (".syncthing.", "~syncthing~")
 
 
 class Shelf(NamedTuple):
@@ -146,7 +146,7 @@ def _files(path: str) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                if entry.is_file(follow_symlinks=False) and not entry.name.startswith(_ARRIVING):
+                if entry.is_file(follow_symlinks=False) and not entry.name.startswith(ARRIVING):
                     yield entry
     except FileNotFoundError:
         return

@@ -153,7 +153,11 @@ def gather(paths: Sequence[str], store_root: str, problems: list[Problem]) -> It
             continue
         real = os.path.realpath(path)
         if _inside(real, real_store):
-            problems.append(Problem(path, "is the lyts store itself; its files are in the library already"))
+            problems.append(
+                Problem(
+                    path, "is the lyts store itself; its files are in the library already (lyts fsck names what is not)"
+                )
+            )
         elif os.path.isdir(path):
             base = os.path.basename(real)
             yield from _walk(path, (base,) if base else (), real_store, problems)
@@ -180,7 +184,12 @@ def _walk(folder: str, names: tuple[str, ...], real_store: str, problems: list[P
             problems.append(Problem(entry.path, "is a symbolic link; add the file it leads to instead"))
         elif entry.is_dir():
             if _inside(os.path.realpath(entry.path), real_store):
-                problems.append(Problem(entry.path, "is the lyts store itself; its files are in the library already"))
+                problems.append(
+                    Problem(
+                        entry.path,
+                        "is the lyts store itself; its files are in the library already (lyts fsck names what is not)",
+                    )
+                )
             else:
                 yield from _walk(entry.path, (*names, entry.name), real_store, problems)
         elif entry.is_file():

@@ -1,4 +1,4 @@
-"""Damage within the index that opens all the same: fsck finds it."""
+"""Damage within the index that opens all the same, and bytes that no file stands for: fsck finds them."""
 
 from __future__ import annotations
 
@@ -48,3 +48,15 @@ def test_asking_for_a_file_that_nobody_spoke_of_leaves_nothing_of_it(tmp_path: P
             assert view.ordinal_total() == 1
         assert fsck(store) == []
         assert_rebuild_changes_nothing(store)
+
+
+def test_what_somebody_put_among_the_data_files_is_named_with_how_to_take_it_in(tmp_path: Path) -> None:
+    with make_store(tmp_path / "store") as store:
+        data = Path(store.layout.data(store.info.ledger_folder, ""))
+        (data / "00").mkdir(parents=True)
+        put = [data / "00" / "my photo.jpg", data / "photo.jpg"]
+        for path in (*put, data / "00" / ".syncthing.half.jpg.tmp"):  # the last is being received
+            path.write_bytes(b"light")
+        found = fsck(store)
+        assert [Path(one.where) for one in found] == put
+        assert found[0].hint.endswith(f"mv -i '{put[0]}' ~/ && lyts add --move ~/'my photo.jpg'")

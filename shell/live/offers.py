@@ -45,7 +45,8 @@ class Offer(NamedTuple):
     """Something to put in for what stands from `start` to the end of the text.
 
     `shown` is for people, harmless on a terminal; `about` says more, "" for nothing.
-    `more`: it is likely to go on, so no blank follows.
+    `more`: it is likely to go on, so no blank follows. `signs`: typed next, they join what
+    comes to it, so a blank that followed goes.
     """
 
     start: int
@@ -53,6 +54,7 @@ class Offer(NamedTuple):
     shown: str
     about: str = ""
     more: bool = False
+    signs: str = ""
 
 
 class _Fit(NamedTuple):
@@ -64,6 +66,11 @@ class _Fit(NamedTuple):
     more: bool = False
     match: str = ""
     """What the typed text is compared with; `shown` where it is empty."""
+    signs: str = ""
+
+
+_SIGNS = {shape.QUERY: "+,", shape.TAGS: ","}
+"""What joins parts of a word, by the kind of the word."""
 
 
 def offers(
@@ -90,7 +97,9 @@ def _written(fit: _Fit, end: AtEnd) -> Offer:
         text = spelled(fit.value, "'")  # a file that is called like a number of the listing
     if fit.more and text[-1:] in "'\"" and text != fit.value:
         text = text[:-1]
-    return Offer(word.start, text, harmless(fit.shown), harmless(fit.about), fit.more)
+    # A part in quotes cannot be joined to others: there its blanks are %20.
+    signs = fit.signs if text[-1:] not in ("'", '"') else ""
+    return Offer(word.start, text, harmless(fit.shown), harmless(fit.about), fit.more, signs)
 
 
 def _fits(
@@ -157,7 +166,8 @@ def _of_kind(
         fits = _best(typed, [_Fit(name, name, about) for name, about in summaries.items()])
     else:
         fits = []
-    return [fit._replace(value=lead + fit.value) for fit in fits] if lead else fits
+    signs = _SIGNS.get(kind, "")
+    return [fit._replace(value=lead + fit.value, signs=signs) for fit in fits] if lead or signs else fits
 
 
 # -- the first word ------------------------------------------------------------
@@ -165,7 +175,7 @@ def _of_kind(
 
 def _first_word(word: Word, after_lyts: bool, state: State, summaries: Mapping[str, str], asked: Asked) -> list[_Fit]:
     if is_relative(word.text) and not after_lyts:
-        return _query(word.text, state, asked)
+        return [fit._replace(signs=_SIGNS[shape.QUERY]) for fit in _query(word.text, state, asked)]
     commands = _best(word.text, [_Fit(name, name, about) for name, about in summaries.items()])
     if word.text or after_lyts:
         return commands

@@ -28,7 +28,7 @@ from prompt_toolkit.buffer import CompletionState
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, get_common_complete_suffix
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import Condition, is_done
+from prompt_toolkit.filters import Condition, emacs_insert_mode, is_done, vi_insert_mode
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -103,6 +103,8 @@ class Terminal:
         self._notice: Preview | None = None
         self._completing = False
         self._enter_waits = False
+        self._put = ("", "")
+        """The line as a completion left it, with a blank at its end, and the signs that go on from there."""
         self.prompt: PromptSession[str] = _Prompt(
             self,
             history=told,
@@ -219,6 +221,13 @@ class Terminal:
             event.current_buffer.cancel_completion()
             self._notice = Preview("Enter takes no completion here; to take one: Tab to it, then a blank", True)
 
+        @keys.add("+", filter=Condition(lambda: self._goes_on("+")) & (emacs_insert_mode | vi_insert_mode))
+        @keys.add(",", filter=Condition(lambda: self._goes_on(",")) & (emacs_insert_mode | vi_insert_mode))
+        def _go_on(event: KeyPressEvent) -> None:
+            # `cd mus`, Tab, `+`: the blank that Tab put in was not meant.
+            event.current_buffer.delete_before_cursor()
+            event.current_buffer.insert_text(event.data)
+
         for key, line in self.session.config.bind.items():
             try:
                 keys.add(*key.split())(_typed(line))
@@ -231,6 +240,11 @@ class Terminal:
         if state is None or state.complete_index is None or len(state.completions) < 2:
             return False
         return is_careful(self.prompt.default_buffer.text, self.session.shapes.get)
+
+    def _goes_on(self, sign: str) -> bool:
+        """Whether a sign joins what comes to the word that a completion just put in."""
+        text, signs = self._put
+        return sign in signs and self.prompt.default_buffer.document == Document(text)
 
     # -- what is asked of the worker
 
@@ -285,6 +299,8 @@ class Terminal:
         if len(completions) == 1:
             buffer.delete_before_cursor(-completions[0].start_position)
             buffer.insert_text(completions[0].text)
+            if completions[0].text.endswith(" "):
+                self._put = (buffer.text, found[0].signs)
             return
         common = get_common_complete_suffix(document, completions)
         if common == "+":

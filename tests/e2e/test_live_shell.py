@@ -71,6 +71,19 @@ def test_tab_offers_what_narrows_with_counts_and_a_name_by_any_part_of_it(songs:
         screen.type("show ktch\t").until(lambda s: s.line == "lyts (4) > show 'Blue Kitchen.flac'")
 
 
+def test_a_plus_or_a_comma_takes_the_blank_back_that_tab_put_in(songs: Lyts) -> None:
+    with Screen(songs) as screen:
+        screen.prompt("lyts (4) >")
+        screen.type("cd mus\t").until("cd music")
+        screen.type("+ja\t\r").prompt("music+jazz (1) >")
+        screen.type("cd pap\t").until("cd papers")
+        screen.type(",fol\t\r").prompt("papers,folk (2) >")
+        screen.type("tag fol\t").until("tag folk")
+        screen.type(",new *\r").until("tagged 2 files with new")
+        screen.type("pw\t").until(lambda s: s.line.endswith("> pwd"))
+        screen.type("+").until(lambda s: s.line.endswith("> pwd +"))  # a command ends where its blank is
+
+
 def test_enter_takes_no_completion_beside_rm(songs: Lyts) -> None:
     with Screen(songs) as screen:
         screen.prompt("lyts (4) >")

@@ -52,6 +52,8 @@ def extract(path: str, extension: str) -> str:
         OSError, and whatever the libraries raise for files that are not what they seem.
     """
     parts: Iterable[str]
+    if os.path.getsize(path) == 0:
+        return ""
     if extension == "pdf":
         parts = _pdf(path)
     elif extension == "epub":
@@ -61,7 +63,7 @@ def extract(path: str, extension: str) -> str:
     elif extension in _SLIDES:
         parts = _packed(path, re.compile(r"ppt/(slides|notesSlides)/[^/]+\.xml"), _DRAWING)
     elif extension in _SHEETS:
-        parts = _packed(path, re.compile(r"xl/sharedStrings\.xml"), _SHEET)
+        parts = _packed(path, re.compile(r"xl/(sharedStrings|worksheets/[^/]+)\.xml"), _SHEET)
     elif extension in _OPEN and extension[0] != "f":
         parts = _packed(path, re.compile(r"content\.xml"), _OPEN_DOCUMENT)
     elif extension in _OPEN:
@@ -171,7 +173,7 @@ class _Kind(NamedTuple):
 
 _WORD = _Kind(frozenset({"t"}), frozenset({"p"}), frozenset({"tab", "br", "cr"}))
 _DRAWING = _Kind(frozenset({"t"}), frozenset({"p"}), frozenset({"br"}))
-_SHEET = _Kind(frozenset({"t"}), frozenset({"si"}), frozenset())
+_SHEET = _Kind(frozenset({"t"}), frozenset({"si", "is"}), frozenset())  # texts stand together, or each in its cell
 _OPEN_DOCUMENT = _Kind(None, frozenset({"p", "h", "table-cell"}), frozenset({"s", "tab", "line-break"}))
 
 

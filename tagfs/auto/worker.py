@@ -13,16 +13,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 from tagfs.auto.found import AUDIO, PDF, PHOTO, camera
+from tagfs.bounds import allow_more_time, set_bounds
 
 NICENESS = 5
-MEMORY_BYTES = 1 << 30
 CPU_SECONDS_A_FILE = 20
 MOST_BYTES = {AUDIO: 8 << 30, PHOTO: 1 << 30, PDF: 256 << 20}
 """Larger files are not opened. Of music and photographs little more than the beginning is read."""
@@ -85,29 +84,15 @@ def answer(path: str, kind: str) -> dict[str, Any]:
         return {"why": " ".join(str(exc).split())[:200] or type(exc).__name__}
 
 
-def _bounded() -> None:
-    """Bounds for this process, before it opens anything."""
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-def _allow_more_time() -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + CPU_SECONDS_A_FILE
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-
-
 def main() -> int:
     """The process. Returns its exit status."""
-    _bounded()
+    set_bounds(NICENESS)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     answers, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not garble an answer
     for line in sys.stdin:
         asked = json.loads(line)
-        _allow_more_time()
+        allow_more_time(CPU_SECONDS_A_FILE)
         answers.write(json.dumps(answer(asked["path"], asked["kind"])) + "\n")
         answers.flush()
     return 0

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import struct
 import sys
 import warnings
 from typing import BinaryIO
 
+from tagfs.bounds import allow_more_time, set_bounds
 from tagfs.text.extract import extract
 
 LENGTH = struct.Struct(">I")
 FAILED = 1 << 31
-MEMORY_BYTES = 1 << 30
 NICENESS = 10
+CPU_SECONDS_A_FILE = 30
+"""More than who asks waits for."""
 
 
 def serve(asked: BinaryIO, answers: BinaryIO) -> None:
     """Answer until nothing more is asked."""
     for line in asked:
         path, extension = json.loads(line)
+        allow_more_time(CPU_SECONDS_A_FILE)
         failed = 0
         try:
             text = extract(path, extension)
@@ -38,10 +40,7 @@ def serve(asked: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has nothing to write
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICENESS)
+    set_bounds(NICENESS)
     warnings.simplefilter("ignore")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer

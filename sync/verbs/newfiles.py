@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from tagfs.durable import sync_paths
 from tagfs.errors import StoreError
 from tagfs.layout import Layout, write_private
 from tagfs.placement import HERE, read_settings
@@ -43,6 +44,7 @@ def set_default(layout: Layout, me: str, nodes: Iterable[str], names: Mapping[st
     if os.path.lexists(draft):  # it would keep the rights it was left with
         os.unlink(draft)
     write_private(draft, after.encode())
+    sync_paths([draft])  # the file is a person's, and is not to be empty after a power cut
     os.replace(draft, layout.sync_settings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -144,3 +145,14 @@ def test_what_cannot_be_changed_for_certain_is_left_alone(tmp_path: Path) -> Non
     assert path.stat().st_mode & 0o777 == 0o600
     set_default(layout, NODES[0], NODES[:1], {})
     assert read_settings(layout).default == ()
+
+
+def test_settings_are_on_the_disk_before_they_take_the_place_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, done = Layout(str(tmp_path)), []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (fsync(fd), done.append(os.readlink(f"/proc/self/fd/{fd}"))))
+    monkeypatch.setattr(os, "replace", lambda a, b: (replace(a, b), done.append(b)))
+    set_default(layout, NODES[0], NODES[:2], {})
+    assert done == [layout.sync_settings + ".new", layout.sync_settings]

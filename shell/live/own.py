@@ -97,9 +97,18 @@ def _place_of(app: App, session: Session, words: Sequence[str], saved: str | Non
     if up is not None:
         here, words = here.up(up[0]), [f"+{up[1]}" if up[1] else "", *words[1:]]
     if not is_relative(words[0]) and up is None:
-        return Place(tuple(parts_of(query_of(app, words))))
+        return Place(tuple(parts_of(_right(query_of(app, words)))))
     rest = [word for word in (words[0][1:], *words[1:]) if word]
-    return here.into(query_of(app, rest)) if rest else here
+    return here.into(_right(query_of(app, rest))) if rest else here
+
+
+def _right(query: str) -> str:
+    """A query as it is. What is wrong in it is said about what was typed, before it is joined to others."""
+    from tagfs.query.rich import parse_rich
+
+    if query.strip():
+        parse_rich(query)
+    return query
 
 
 @click.command("pwd", cls=Own, examples="pwd     prints the query you stand in, / for all files")

@@ -105,6 +105,14 @@ def test_places_of_any_query_and_saved_ones(songs: Lyts) -> None:
     ]
 
 
+@pytest.mark.parametrize("typed", ["music +jazz", "jazz or", "(jazz"])
+def test_what_is_wrong_in_a_query_is_shown_as_it_was_typed(songs: Lyts, typed: str) -> None:
+    expected = songs.quick("find", typed, code=2).err
+    assert typed in expected
+    assert songs.quick("shell", "-c", f"cd {typed}", code=2).err == expected
+    assert songs.quick("shell", "-c", f"cd music; cd +{typed}", code=2).err == expected
+
+
 def test_everything_here_is_not_everything(songs: Lyts) -> None:
     songs.quick("shell", "-c", "cd papers; rm *")
     assert len(songs.names()) == 3

@@ -339,7 +339,10 @@ class Session:
         if found:
             text = self._with_paths(text, found)
         if self.interactive:
-            return programs.run_line(text, self.environ)
+            code = programs.run_line(text, self.environ)
+            if code == 130:
+                self._say("")  # the cursor stands behind the terminal's ^C
+            return code
         return programs.run_line(text, self.environ, stdin=_nothing())
 
     def _with_paths(self, text: str, found: list[Selection]) -> str:

@@ -113,6 +113,14 @@ def test_ctrl_c_begins_the_line_anew_and_ctrl_d_leaves(songs: Lyts) -> None:
     assert len(songs.names()) == 4
 
 
+def test_ctrl_c_ends_a_program_and_the_prompt_begins_a_line(songs: Lyts) -> None:
+    with Screen(songs) as screen:
+        screen.prompt("lyts (4) >")
+        screen.type("!echo begun; sleep 1000\r").until(lambda s: "begun" in s.lines)
+        screen.type("\x03").prompt("lyts (4) >")
+        screen.type("pwd\r").until(lambda s: "/" in s.lines)
+
+
 def test_history_is_kept_for_the_owner_alone_and_found_again(songs: Lyts) -> None:
     with Screen(songs) as screen:
         screen.prompt("lyts (4) >").type("cd music+jazz\r").prompt("music+jazz (1) >")

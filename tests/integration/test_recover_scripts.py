@@ -558,6 +558,18 @@ def test_21_a_file_that_is_called_as_files_of_lyts_are_comes_out_like_any_other(
 
 
 @every_tool
+def test_12_a_name_that_the_shell_cannot_bear_among_the_data_files_is_not_passed_over(
+    store_dir: Path, tmp_path: Path, tool: str
+) -> None:
+    (next(store_dir.glob("sets/*/data")) / "new\nline.jpg").write_bytes(b"light")
+    run(tool, tmp_path / "out", store_dir, code=0 if tool == "python" else 1)
+    if tool == "python":
+        assert files(tmp_path / "out", "nameless") == {"new_line.jpg": b"light"}
+    else:
+        assert "data/new_line.jpg (its name has a line break" in report(tmp_path / "out")
+
+
+@every_tool
 def test_where_no_list_was_found_nobody_is_told_that_nothing_is_missing(
     small: tuple[Path, dict[str, str]], tmp_path: Path, tool: str
 ) -> None:

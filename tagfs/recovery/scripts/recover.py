@@ -1301,7 +1301,7 @@ class Recovery:
             out.append("\nThe bytes of these were not in their place, and were known by their content:\n")
             out += ["  " + place for place in sorted(place for place, _ in self.found_elsewhere)]
         if missing:
-            out.append("\nMISSING: the right bytes of these are not here. Look on the devices named.\n")
+            out.append("\nMISSING: the right bytes of these are not here. Look on the devices named, and in backups.\n")
             with_others = {guid for _, guid, _ in self.others}
             for row in missing:
                 tags = "  [{}]".format(",".join(map(escape_tag, row.tags))) if row.tags else ""

@@ -113,8 +113,11 @@ cd -- "$source" || exit 2
 
 # --- what there is -------------------------------------------------------------------------------
 
-# Names with line breaks in them are not ours.
+# Names with line breaks in them are not ours; what somebody put among the data files is told of.
 find . -type f ! -path '*[[:cntrl:]]*' 2> "$work/not-read" | sed 's,^\./,,' | sort > "$work/all" ||
+    stop "$given cannot be written"
+find . -type f -path '*/data/*[[:cntrl:]]*' -exec sh -c 'printf "%s\n" "$(printf "%s" "$1" | tr "\001-\037\177" "_")"' sh {} \; \
+    2> /dev/null | sed 's,^\./,,; s,$, (its name has a line break or the like; recover.py takes it),' >> "$work/not-read" ||
     stop "$given cannot be written"
 
 # The part of the work that deals with names and tables. It is run several times, each time
@@ -509,7 +512,7 @@ BEGIN {
         top(!rows ? "No file is listed here, so whether something is missing cannot be told." : missing ? count(missing, "file is", "files are") " missing; see below." : "Nothing is missing.")
         if (elsewhere_count) head(1, "\002The bytes of these were not in their place, and were known by their content:\002")
         for (i = 1; i <= elsewhere_count; i++) body(1, elsewhere[i], "  " elsewhere[i])
-        if (missing) head(2, "\002MISSING: the right bytes of these are not here. Look on the devices named.\002")
+        if (missing) head(2, "\002MISSING: the right bytes of these are not here. Look on the devices named, and in backups.\002")
         for (i = 1; i <= missing; i++) {
             guid = missing_guid[i]
             n = in_order(tags[guid], "tags")

@@ -637,7 +637,7 @@ class Daemon:
             self._proofs[guid] = set(done.proofs)
             done.again.add(guid)
         self._agenda.add(done.again)
-        if looked.again or wait or guid in self._waits:
+        if looked.again or wait or guid in self._waits or done.later:
             self._agenda.again(guid, now_ms)
         elif not actions:
             self._agenda.settled(guid)

@@ -43,12 +43,14 @@ class Done(NamedTuple):
     """What carrying out actions on one file asks for.
 
     `scans`: (set, name in its folder) that Syncthing must look at. `proofs`: what this node
-    can say now. `again`: files to be looked at again.
+    can say now. `again`: files to be looked at again at once. `later`: those of which the disk did not
+    allow something, to be looked at again at growing intervals: bad bytes do not get better by reading them.
     """
 
     scans: list[tuple[Members, str]]
     proofs: list[Proof]
     again: set[str]
+    later: set[str]
 
 
 class Hands:
@@ -78,15 +80,15 @@ class Hands:
         self._forget = forget
 
     def carry_out(self, state: FileState, data: str, looked: Looked, actions: Collection[machine.Action]) -> Done:
-        """Do what was decided. An action that the disk no longer allows is left out, and the file looked at again."""
-        done = Done([], [], set())
+        """Do what was decided. What the disk does not allow is left out, and the file looked at again later."""
+        done = Done([], [], set(), set())
         for action in actions:
             try:
                 if not self._do(state, data, looked, action, done):
-                    done.again.add(state.guid)
+                    done.later.add(state.guid)
             except FileNotFoundError as exc:
                 log.info("%s: %s went away meanwhile", state.guid, exc.filename)
-                done.again.add(state.guid)
+                done.later.add(state.guid)
         return done
 
     def _do(self, state: FileState, data: str, looked: Looked, action: machine.Action, done: Done) -> bool:
@@ -219,7 +221,13 @@ class Hands:
         source = self._path_of(looked, action.source)
         if is_being_written(source):
             return False
-        if (action.source.members is None or action.source.is_conflict) and hash_file(source) != action.source.sha256:
+        # Of a copy in its place, too: what a bad disk made of it must not pass for an edit where it is put.
+        if hash_file(source) != action.source.sha256:
+            log.warning(
+                "%s does not have the bytes it had, and is not moved. If nobody has just changed it, its disk fails: "
+                "lyts fsck --deep tells of which files",
+                source,
+            )
             return False
         self._shelf_for(action.members)
         place = self._shelves.path(action.members, data)

@@ -249,3 +249,43 @@ def test_a_delete_that_overtakes_its_fact_brings_no_stray_back(tmp_path: Path) -
                 return
             seen.append(back)
         raise AssertionError(f"a stray came back each time: {seen}")
+
+
+def test_a_touch_elsewhere_brings_nothing_back_and_opposite_wishes_at_once_end_as_the_later_one(tmp_path: Path) -> None:
+    """The touch is what broke the first of all designs: the file came back, and stayed."""
+    with Library(tmp_path, ["laptop", "server", "tablet"]) as library:
+        laptop, server, tablet = library
+        everywhere = "laptop+server+tablet"
+        size_bytes = 500_000
+        files = {laptop.add(f"photo{n}.jpg", data): data for n, data in enumerate(map(os.urandom, [size_bytes] * 4))}
+        for guid in files:
+            laptop.wish(guid, server=True, tablet=True)
+        for guid, data in files.items():
+            library.until_placed(guid, "laptop", "server", "tablet", data=data)
+        received = [node.received_bytes() for node in library]
+
+        pairs = [(laptop, server), (laptop, tablet), (server, tablet)]
+        library.part(laptop, server)
+        library.part(server, tablet)
+        os.utime(server.path(next(iter(files)), everywhere))
+        for guid in files:
+            laptop.wish(guid, tablet=False)
+        until(lambda: not any(tablet.placed(guid) for guid in files), "gone from the tablet")
+        library.part(laptop, server, parted=False)
+        library.part(server, tablet, parted=False)
+        for guid, data in files.items():
+            library.until_placed(guid, "laptop", "server", data=data)
+        again = [node.received_bytes() - before for node, before in zip(library, received, strict=True)]
+        # Syncthing may send what was touched once more, and it goes again.
+        assert max(again) < 2 * size_bytes, f"bytes of what nobody touched were sent again: {again}"
+
+        for one, other in pairs:
+            library.part(one, other)
+        for guid in files:
+            laptop.wish(guid, server=False, tablet=True)
+            tablet.wish(guid, server=True, tablet=False)  # the later one, which counts
+        until(lambda: all("laptop+tablet" in laptop.placed(guid) for guid in files), "the laptop does as it was told")
+        for one, other in pairs:
+            library.part(one, other, parted=False)
+        for guid, data in files.items():
+            library.until_placed(guid, "laptop", "server", data=data)

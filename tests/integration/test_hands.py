@@ -74,10 +74,34 @@ def test_kept_bytes_go_only_when_the_copy_in_place_was_read(tmp_path: Path) -> N
         place.write_bytes(b"THE BYTES")  # same size, other bytes: a bad disk
         done = hands.carry_out(state, state.made.data, looked, [machine.Drop(digest, is_version=False)])
         assert kept.exists()
-        assert done.again == {guid}
+        assert (done.again, done.later) == (set(), {guid})
         place.write_bytes(b"the bytes")
         hands.carry_out(state, state.made.data, looked, [machine.Drop(digest, is_version=False)])
         assert not kept.exists()
+
+
+def test_what_a_bad_disk_made_of_a_copy_is_not_put_anywhere_as_if_it_were_an_edit(tmp_path: Path, caplog) -> None:  # type: ignore[no-untyped-def]
+    with make_store(tmp_path / "store") as store:
+        hands, shelves, alone = hands_of(store)
+        (guid,) = add_files(store, "a.txt")
+        state = store.states([guid])[0]
+        assert state.made is not None
+        both = frozenset({*alone, GUID})
+        shelves.labels[both] = "laptop+tablet"
+        place = Path(shelves.path(alone, state.made.data))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        digest = sha256(b"the bytes").hexdigest()
+        looked = Looked(Here({alone: Copy(digest)}), {alone: str(place)}, {}, {}, {}, False)
+        put = machine.Put(Source(digest, alone), both, None)
+        place.write_bytes(b"THE BYTES")
+        done = hands.carry_out(state, state.made.data, looked, [put])
+        assert not Path(shelves.path(both, state.made.data)).exists()
+        assert (done.again, done.later) == (set(), {guid})
+        assert f"{place} does not have the bytes it had" in caplog.text
+        place.write_bytes(b"the bytes")
+        done = hands.carry_out(state, state.made.data, looked, [put])
+        assert Path(shelves.path(both, state.made.data)).read_bytes() == b"the bytes"
+        assert not done.later
 
 
 def test_a_file_that_was_replaced_while_it_was_read_is_left_alone(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]

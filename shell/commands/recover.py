@@ -131,6 +131,12 @@ def _tell(app: App, report: Report) -> None:
         _more(app, len(report.made))
     if report.kept_from:
         output.line(f"{count_text(report.kept_from, 'file is', 'files are')} not for this device, and left out")
+    if report.ended:
+        output.line(f"{count_text(len(report.ended), 'file was', 'files were')} deleted for good here, and left out:")
+        for one in report.ended[:SHOWN]:
+            output.line(name(f"  {one.name}  still in {one.source}"))
+        _more(app, len(report.ended))
+        output.say("To have them all the same, copy them out (recover.py in the source does it) and add them.")
     if report.missing:
         aliases = app.store.read(lambda view: view.node_names())
         output.line(f"{count_text(len(report.missing), 'file is', 'files are')} known, but the bytes were not there:")
@@ -143,7 +149,7 @@ def _tell(app: App, report: Report) -> None:
         output.say("It stopped before everything was looked at. With more room, the same command goes on from here.")
     elif report.missing:
         output.say("Run it again with a disk or a backup that has them; what is here already stays.")
-    elif not report.problems:
+    elif not report.problems and not report.ended:
         output.say("Nothing is missing. Look whether all is well: lyts fsck --deep")
 
 
@@ -164,6 +170,7 @@ def _objects(app: App, report: Report) -> list[dict[str, Any]]:
     return [
         *({"what": "placed", **one._asdict()} for one in report.placed),
         *({"what": "made", **one._asdict()} for one in report.made),
+        *({"what": "ended", **one._asdict()} for one in report.ended),
         *(
             {"what": "missing", "guid": one.guid, "name": one.name, "holds": [aliases.get(n, n[:8]) for n in one.holds]}
             for one in report.missing

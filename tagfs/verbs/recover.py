@@ -81,7 +81,8 @@ class Report(NamedTuple):
 
     `facts` lines were taken; `files` is how many files the sources knew. `placed` have their
     bytes again; `versions` earlier contents were set aside; `made` are files made of bytes that
-    nothing was stated about. `kept_from`: files that this device may not know. `stopped` is
+    nothing was stated about. `kept_from`: files that this device may not know. `ended`: files with
+    bytes in a source that were deleted for good here, and are left out. `stopped` is
     what ended it early; what is told here was done all the same.
     """
 
@@ -93,6 +94,7 @@ class Report(NamedTuple):
     missing: list[Missing]
     kept_from: int
     problems: list[Problem]
+    ended: list[Back]
     stopped: LytsError | None = None
 
 
@@ -188,6 +190,7 @@ class Recoverer:
         self._versions = 0
         self._facts = 0
         self._kept_from: set[str] = set()
+        self._ended: dict[str, Back] = {}
         self._batch: list[_Ready] = []
         self._batch_bytes = 0
         self._nodes: list[str] = []
@@ -214,6 +217,7 @@ class Recoverer:
             missing=self._missing(),
             kept_from=len(self._kept_from),
             problems=self._problems,
+            ended=list(self._ended.values()),
             stopped=stopped,
         )
 
@@ -281,6 +285,8 @@ class Recoverer:
     def _take_named(self, one: Any) -> str | None:
         """Bytes whose name says whose they are. Returns their hash where they are something else."""
         state, face = self._face(one.guid)
+        if state.is_purged():
+            self._ended.setdefault(one.guid, Back(one.guid, face.name, one.path))
         try:
             if not face.listed or self._stands_here(face) or any(ready.state.guid == one.guid for ready in self._batch):
                 return hash_file(one.path)

@@ -75,6 +75,18 @@ def test_recover_lists_what_is_missing_with_who_has_it(lyts: Lyts, old: Path) ->
     assert {("missing", "a.jpg"), ("missing", "b.jpg")} <= listed
 
 
+def test_recover_tells_what_was_deleted_for_good_here_and_is_left_out(lyts: Lyts, old: Path) -> None:
+    lyts.quick("recover", "--alias", "new", str(old))
+    lyts.quick("rm", "a.jpg")
+    lyts.quick("trash", "empty", "--yes")
+    found = lyts.quick("recover", str(old))
+    assert "1 file was deleted for good here, and left out" in found.out
+    assert "a.jpg  still in" in found.out
+    assert "Nothing is missing" not in found.err
+    assert [one["what"] for one in lyts.json("recover", str(old))] == ["ended"]
+    lyts.check()
+
+
 @pytest.mark.needs_root
 def test_17_recover_on_a_full_disk_does_not_say_that_nothing_is_missing(lyts: Lyts, old: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0:

@@ -42,8 +42,12 @@ def command(ctx: click.Context, file: str | None, line: str | None, keep_going: 
     if line is not None:
         return script(app, color, line, keep_going)
     if file is not None and file != "-":
-        with open(file, "rb") as script_file:
-            return script(app, color, script_file.read().decode("utf-8", "replace"), keep_going)
+        try:
+            with open(file, "rb") as script_file:
+                text = script_file.read().decode("utf-8", "replace")
+        except OSError as exc:
+            raise BadRequest(f"{file} cannot be read: {exc.strerror}") from None
+        return script(app, color, text, keep_going)
     if file is None and app.output.out.terminal and app.output.can_ask():
         return interactive(app, color)
     return script(app, color, sys.stdin.buffer.read().decode("utf-8", "replace"), keep_going)

@@ -35,6 +35,13 @@ def test_lines_from_everywhere_do_the_same(songs: Lyts) -> None:
     assert songs("shell", "-", stdin="cd music+flac\nls\n").lines == expected
 
 
+def test_a_script_that_cannot_be_read_is_wrong_use(songs: Lyts) -> None:
+    done = songs.quick("shell", "tidy.lyts", code=2)
+    assert done.err.startswith("lyts: tidy.lyts cannot be read: No such file or directory")
+    assert "cannot be read: Is a directory" in songs.quick("shell", ".", code=2).err
+    assert not list(songs.home.rglob("errors.log"))  # nothing unforeseen
+
+
 def test_numbers_go_on_meaning_what_was_listed(songs: Lyts) -> None:
     done = songs.quick("shell", "-c", "cd music; ls; cd papers; tag picked 1-2; ls +nosuch", code=1)
     assert "tagged 2 files with picked" in done.out

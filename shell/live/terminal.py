@@ -111,7 +111,7 @@ class Terminal:
             completer=_LiveCompleter(self),
             complete_while_typing=config.completion == "typing",
             enable_history_search=config.completion != "typing",
-            auto_suggest=AutoSuggestFromHistory() if config.suggestions else None,
+            auto_suggest=AutoSuggestFromHistory() if self._suggests() else None,
             lexer=_LiveLexer(session),
             style=self._style(),
             editing_mode=EditingMode.VI if config.keys == "vi" else EditingMode.EMACS,
@@ -146,6 +146,12 @@ class Terminal:
         return wrong
 
     # -- looks
+
+    def _suggests(self) -> bool:
+        """Whether what was typed before appears behind the cursor: not where it would look as if it were typed."""
+        config = self.session.config
+        theme = looks.THEMES[looks.theme_of(config.theme, self.session.environ)]
+        return config.suggestions and ("auto-suggestion" in theme or "auto-suggestion" in config.colors)
 
     def _style(self) -> Style:
         theme = looks.THEMES[looks.theme_of(self.session.config.theme, self.session.environ)]

@@ -258,6 +258,14 @@ def test_without_colour_all_is_there(songs: Lyts, env: dict[str, str]) -> None:
         assert b"38;5" not in screen.raw
 
 
+def test_without_colour_nothing_stands_there_that_looks_as_if_it_were_typed(songs: Lyts) -> None:
+    with Screen(songs, env={"NO_COLOR": "1"}) as screen:
+        screen.until("lyts (4) >").type("cd music\r").prompt("music (3) >")
+        screen.type("cd mus").until('! no tag "mus"')
+        assert screen.line == "music (3) > cd mus"
+        screen.type("\x05\r").until('lyts: no tag "mus"')  # Ctrl-E would take what is suggested
+
+
 def test_completion_as_a_list_for_who_listens(songs: Lyts) -> None:
     path = songs.home / ".config" / "lyts" / "config.toml"
     path.parent.mkdir(parents=True)

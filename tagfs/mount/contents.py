@@ -80,7 +80,8 @@ class Contents:
 
     def state(self, view: View, ordinal: int) -> FileState:
         """The merge state of a file, in the view's transaction."""
-        return Applier(self._store.open_index(), view.tx, self._store.node).entry_at(ordinal).state
+        # Of the view, not of the store: where the index was built again meanwhile, asking would close the view's.
+        return Applier(view.index, view.tx, self._store.node).entry_at(ordinal).state
 
     def path(self, view: View, ordinal: int) -> str | None:
         """Where the bytes of a file are here, None where they are not."""

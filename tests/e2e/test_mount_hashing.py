@@ -5,6 +5,7 @@ That SHA-256 and size are right is looked at once more for each at the end (`Mou
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
@@ -160,8 +161,14 @@ def test_what_is_renamed_tagged_or_removed_while_it_is_hashed(mount: Mounting) -
     assert mount.ls("untagged") == []
 
 
+def close_or_be_cut_off(fd: int) -> None:
+    with contextlib.suppress(ConnectionAbortedError):
+        os.close(fd)
+
+
 def test_a_mount_that_ends_while_a_file_is_hashed_states_it(mount: Mounting) -> None:
-    closing = in_thread(os.close, hole(mount / "untagged/long"))
+    # The kernel may drop the call of who waits as the mount goes; what counts is that the file is stated.
+    closing = in_thread(close_or_be_cut_off, hole(mount / "untagged/long"))
     os.stat(mount / "all")
     mount.stop(signal.SIGTERM)
     closing.join(PATIENCE_S)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sync.syncthing.folders import ledger_folder_id
+from tagfs.layout import Layout
+from tagfs.place import kept_versions_folder
 from tests.support.library import Library, Node
 from tests.support.syncthing import until
 
@@ -122,12 +124,16 @@ def test_edits_on_both_sides_are_both_kept(tmp_path: Path) -> None:
             for name, data in (("laptop", b"by the laptop\n"), ("tablet", b"by the tablet\n"))
         }
         assert [without_paths(found) for found in conflicts(tablet)] == [without_paths(one)]
-        won = tablet.placed(guid)["laptop+tablet"]
+        (won,) = (data for data in contents if sha256(data).hexdigest() == tablet.face(guid).sha256)
         (lost,) = contents - {won}
+        library.until_placed(guid, "laptop", "tablet", data=won)
         tablet.lyts("conflicts", "settle", guid, "--keep", "other")
         library.until_placed(guid, "laptop", "tablet", data=lost)
         for node in library:
             until(lambda node=node: conflicts(node) == [] and node.ids() == [guid], "settled")
+        # Undo brings back what is kept here, and the daemon has only just replaced it.
+        versions = Path(kept_versions_folder(Layout(str(laptop.root)), guid))
+        until((versions / sha256(won).hexdigest()).exists, "the former bytes are kept")
         laptop.lyts("undo", "--yes")
         library.until_placed(guid, "laptop", "tablet", data=won)
         for node in library:

@@ -107,9 +107,11 @@ def test_a_mount_ends_well_in_the_midst_of_announcing(tmp_path: Path, by: str) -
         for round_ in range(2):
             mount.lyts.quick("tags", "make", f"jazz{round_}")
             directories = [f"tags/jazz{round_}", f"tags/music+-jazz{round_}", "all", "recent", "tags/music"]
+            made = mount / f"tags/jazz{round_}"
+            eventually(made.is_dir)  # made by another process: there within a second
             for directory in directories:
                 mount.ls(directory)
-            watch = Watch(mount / f"tags/jazz{round_}")
+            watch = Watch(made)
             program = subprocess.Popen(
                 [*START, "tag", f"jazz{round_}", "-q", "music"], env=mount.lyts.env, stdout=subprocess.DEVNULL
             )
